@@ -36,6 +36,8 @@ LOG_BYTES = 10_000_000
 SOCKET_PATH_BYTES = 107
 # From 32768 on ports are given to outgoing connections, and a server there finds its port taken at random.
 PORTS = range(20_000, 32_768)
+# Servers that run on when we leave: Python would warn about a child that is forgotten while it runs.
+_left_to_others: list[subprocess.Popen[bytes] | None] = []
 
 
 class EmbeddedPostgres:
@@ -286,7 +288,8 @@ class EmbeddedPostgres:
         if any((prefix / lib / "pg_stat_statements.so").exists() for lib in ("lib", "lib/postgresql")):
             settings["shared_preload_libraries"] = "pg_stat_statements"
         if self._fast:
-            settings |= {"fsync": "off", "full_page_writes": "off", "shared_buffers": "128MB"}
+            settings |= {"fsync": "off", "full_page_writes": "off", "max_wal_size": "512MB"}
+            settings["shared_buffers"] = "128MB"
         return settings | self._settings
 
     def _port(self, other_than: int | None = None) -> int:
@@ -341,6 +344,7 @@ class EmbeddedPostgres:
             try:
                 fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                _left_to_others.append(self._child)
                 return
             self._shut_down()
 
