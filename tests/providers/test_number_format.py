@@ -23,6 +23,8 @@ SOLD = frozenset({"us", "gb", "fr", "de", "se", "au", "ca", "in"})
         ("7700900123", "", "must begin with"),
         ("+44 7700", "", "too short or too long"),
         ("+44 7700 900123 900123", "", "too short or too long"),
+        ("+49 15123456789012", "", "not a number of E.164"),
+        ("1", "us", "too short or too long for a phone number"),
         ("+9991234567", "", "dialling code"),
         ("+49 171 3920000", "gb", "not a number of country 'gb'"),
         ("07700 900123", "xx", "unknown country 'xx'"),
