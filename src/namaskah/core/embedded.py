@@ -90,10 +90,11 @@ class EmbeddedPostgres:
     @property
     def pid(self) -> int | None:
         """The server's process id, whoever started it; None when it does not run."""
+        if self._child is not None:
+            self._child.poll()  # clears away its zombie
         lines = self._pidfile()
-        if not lines or not lines[0].isdigit() or self._has_ended(int(lines[0])):
-            return None
-        return int(lines[0])
+        number = int(lines[0]) if lines and lines[0].isdigit() else 0
+        return number if number and works_in(number, self._cluster) else None
 
     @property
     def url(self) -> str:
@@ -125,11 +126,6 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"No PostgreSQL runs on {self.data_dir}; start it first.")
         return lines
 
-    def _has_ended(self, pid: int) -> bool:
-        if self._child is not None and self._child.pid == pid:
-            return self._child.poll() is not None  # polling our own child also clears away its zombie
-        return not works_in(pid, self._cluster)
-
     def _find_bindir(self) -> Path:
         version = self._cluster / "PG_VERSION"
         if not version.exists():
@@ -158,6 +154,7 @@ class EmbeddedPostgres:
                 fcntl.flock(self._in_use, fcntl.LOCK_SH)
             try:
                 if not (self.alive() and self._becomes_ready()):
+                    self._reap()
                     self._run_as = choose_user(self.data_dir)
                     self._initialise()
                     self._launch()
@@ -221,8 +218,8 @@ class EmbeddedPostgres:
             reason = self.log.read_bytes()[written:].decode(errors="replace").strip()
             if "Address already in use" in reason:
                 port = self._port(other_than=port)
-            elif 'lock file "postmaster.pid" already exists' in reason:
-                self._set_aside_stale_pidfile()
+            elif 'lock file "' in reason and "already exists" in reason:
+                self._set_aside_stale_locks(self._socket_dir(port))
             elif "is still in use" not in reason:
                 raise EmbeddedPostgresError(f"PostgreSQL did not start on {self.data_dir}: {reason}")
             if time.monotonic() > deadline:
@@ -248,16 +245,16 @@ class EmbeddedPostgres:
             )
         return not ended()
 
-    def _set_aside_stale_pidfile(self) -> None:
-        """After a restart of the machine or the container the dead server's id may belong to another program.
+    def _set_aside_stale_locks(self, socket_dir: Path) -> None:
+        """A dead server's id may be a zombie's or, after a restart of the container, another program's.
 
         PostgreSQL then believes that it still runs. Its processes all work inside the data folder: when no
-        process does, the file is stale for certain; while one does, or may, the file stays where it is.
+        process does, the files are stale for certain; while one does, or may, they stay where they are.
         """
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         if not any(works_in(pid, self._cluster) for pid in pids):
-            with contextlib.suppress(FileNotFoundError):
-                (self._cluster / "postmaster.pid").rename(self.data_dir / "postmaster.pid.stale")
+            for lock in (self._cluster / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*.lock")):
+                lock.unlink(missing_ok=True)
 
     # How it runs
 
@@ -356,9 +353,15 @@ class EmbeddedPostgres:
         for number in (signal.SIGINT, signal.SIGQUIT):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-            if wait_until(lambda: self._has_ended(pid), STOP_SECONDS):
+            if wait_until(lambda: not works_in(pid, self._cluster), STOP_SECONDS):
+                self._reap()
                 return
         raise EmbeddedPostgresError(f"PostgreSQL (process {pid}) on {self.data_dir} does not end.")
+
+    def _reap(self) -> None:
+        # A process leaves its folder a moment before it is gone.
+        if self._child is not None:
+            self._child.wait(STOP_SECONDS)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
