@@ -1,0 +1,147 @@
+"""`namaskah migrate`: brings a database to this release's schema, functions and grants, from any state, any number of times.
+
+The functions (*.sql beside their verbs) are replaced as a whole whenever their digest differs; a database that is up to
+date costs one query.
+"""
+
+import hashlib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import asyncpg
+
+from namaskah.core.db import APP_ROLE, CONNECTION_LOST, DatabaseGone
+
+_LOCK_KEY = 0x6E616D61736B6168  # "namaskah" in ASCII
+_STATE_EXISTS = "SELECT to_regclass('public.schema_state') IS NOT NULL"
+_STATE = "SELECT value FROM schema_state WHERE name = 'release'"
+
+# The application may read and write rows, never change the schema; the ledger it may only read and append to.
+_GRANTS = f"""
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN CREATE ROLE {APP_ROLE} NOLOGIN; END IF;
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+DO $$ BEGIN
+    IF NOT pg_has_role(current_user, '{APP_ROLE}', 'MEMBER') THEN EXECUTE 'GRANT {APP_ROLE} TO ' || quote_ident(current_user); END IF;
+END $$;
+GRANT USAGE ON SCHEMA public TO {APP_ROLE};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP_ROLE};
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {APP_ROLE};
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {APP_ROLE};
+REVOKE UPDATE, DELETE, TRUNCATE ON transactions, entries, hold_resolutions, audit_log FROM {APP_ROLE};
+REVOKE INSERT, UPDATE, DELETE ON ledger_accounts, alembic_version FROM {APP_ROLE};
+"""
+
+
+def _package() -> Traversable:
+    return resources.files("namaskah")
+
+
+def function_files() -> list[tuple[str, str]]:
+    """Every SQL function file of the package as (path, text), lower layers first, so that each finds what it calls."""
+    found = []
+    for package in ("wallet", "catalog", "providers", "messages", "verifications"):
+        folder = _package() / package
+        if folder.is_dir():
+            files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
+            found += [(f"{package}/{entry.name}", entry.read_text()) for entry in files]
+    return found
+
+
+def release_digest() -> str:
+    """What identifies schema, functions and grants of this release."""
+    digest = hashlib.sha256(_GRANTS.encode())
+    for _name, text in function_files():
+        digest.update(text.encode())
+    versions = _package() / "migrations" / "versions"
+    for name in sorted(entry.name for entry in versions.iterdir() if entry.name.endswith(".py")):
+        digest.update(name.encode())
+    return digest.hexdigest()
+
+
+async def is_current(url: str) -> bool:
+    """Whether the database already has this release's schema. Raises DatabaseGone when there is no server."""
+    connection = await _connect(url)
+    try:
+        return await _has_release(connection)
+    finally:
+        await connection.close()
+
+
+async def migrate(url: str) -> bool:
+    """Brings the database up to date; answers whether anything was to do. Safe to run from several processes at once."""
+    connection = await _connect(url)
+    try:
+        if await _has_release(connection):
+            return False
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+        if await _has_release(connection):
+            return False
+        await _upgrade(url)
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '5s'")
+            for name, text in function_files():
+                try:
+                    await connection.execute(text)
+                except asyncpg.PostgresError as error:
+                    raise RuntimeError(f"cannot install {name}: {error}") from error
+            await connection.execute(_GRANTS)
+            await connection.execute(
+                "INSERT INTO schema_state VALUES ('release', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                release_digest(),
+            )
+        return True
+    finally:
+        await connection.close()
+
+
+async def _connect(url: str) -> Any:
+    try:
+        return await asyncpg.connect(url, timeout=10, server_settings={"application_name": "namaskah migrate"})
+    except CONNECTION_LOST as error:
+        raise DatabaseGone("The database does not answer.") from error
+
+
+async def _has_release(connection: Any) -> bool:
+    if not await connection.fetchval(_STATE_EXISTS):
+        return False
+    return bool(await connection.fetchval(_STATE) == release_digest())
+
+
+async def _upgrade(url: str) -> None:
+    # Imported here because Alembic and SQLAlchemy cost 0.4 s at every start, and are needed at one in a hundred.
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Connection, text
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    config = Config()
+    config.set_main_option("script_location", str(_package() / "migrations"))
+    config.set_main_option("path_separator", "os")
+    script = ScriptDirectory.from_config(config)
+
+    def run(connection: Connection) -> None:
+        def steps(revision: Any, _context: Any) -> Any:
+            return script._upgrade_revs("head", revision)
+
+        with EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
+            environment.configure(connection=connection, transaction_per_migration=True)
+            with environment.begin_transaction():
+                environment.run_migrations()
+
+    engine = create_async_engine(
+        # asyncpg reads the URL itself: SQLAlchemy would pass it options such as sslmode that it does not know so.
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+    )
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SET lock_timeout = '5s'"))
+            await connection.commit()
+            await connection.run_sync(run)
+            await connection.commit()
+    finally:
+        await engine.dispose()

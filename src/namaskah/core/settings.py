@@ -1,0 +1,97 @@
+"""Every setting, read once from the environment (or an --env-file) at the edge and passed down.
+
+No secret has a default. The embedded default writes a secret key once into its data folder; production refuses to start
+without its own, and refuses weak ones. `.env.example` documents each name.
+"""
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Environment = Literal["development", "staging", "production", "test"]
+_WEAK = frozenset({"changeme", "secret", "password", "namaskah", "default"})
+
+
+class SettingsInvalid(Exception):
+    """The settings do not allow a safe start; the message says which and why, never their values."""
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True)
+
+    environment: Environment = "production"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    web_workers: Annotated[int, Field(ge=1, le=64, alias="WEB_WORKERS")] = 1
+    run_worker: Annotated[bool, Field(alias="NAMASKAH_RUN_WORKER")] = True
+    public_url: str = "http://127.0.0.1:8000"
+    trusted_proxies: Annotated[str, Field(alias="FORWARDED_ALLOW_IPS")] = ""
+
+    database_url: SecretStr | None = None
+    pool_size: Annotated[int, Field(ge=2, le=200, alias="DATABASE_POOL_SIZE")] = 12
+    data_dir: Annotated[Path, Field(alias="NAMASKAH_DATA_DIR")] = Path(".data")
+    secret_key: Annotated[SecretStr | None, Field(alias="NAMASKAH_SECRET_KEY")] = None
+
+    verification_minutes: Annotated[int, Field(ge=1, le=60)] = 20
+    inventory_cooldown_seconds: Annotated[int, Field(ge=0, le=86400)] = 60
+    message_retention_days: Annotated[int, Field(ge=1, le=90)] = 7
+    number_mask_days: Annotated[int, Field(ge=1, le=365)] = 30
+    idempotency_days: Annotated[int, Field(ge=1, le=365)] = 30
+    session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    terms_version: str = "2026-11-01"
+    body_limit_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
+    requests_per_minute: Annotated[int, Field(ge=1)] = 6_000
+
+    log_format: Literal["json", "pretty"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @cached_property
+    def key_bytes(self) -> bytes:
+        """The secret key, generated once into the data folder where the platform owns its database."""
+        if self.secret_key is not None:
+            return bytes.fromhex(self.secret_key.get_secret_value())
+        return _generated_key(self.data_dir / "secret.key")
+
+    @model_validator(mode="after")
+    def refuse_unsafe(self) -> Self:
+        """A key must be 32 bytes in hex; where the database is not our own embedded one it must be given."""
+        if self.secret_key is not None:
+            text = self.secret_key.get_secret_value()
+            if text.lower() in _WEAK or len(set(text)) < 8:
+                raise ValueError("NAMASKAH_SECRET_KEY is weak: make one with `openssl rand -hex 32`")
+            try:
+                if len(bytes.fromhex(text)) < 32:
+                    raise ValueError
+            except ValueError:
+                raise ValueError("NAMASKAH_SECRET_KEY must be 32 bytes in hex: `openssl rand -hex 32`") from None
+        elif self.database_url is not None and self.environment in ("production", "staging"):
+            raise ValueError("NAMASKAH_SECRET_KEY is needed with DATABASE_URL: message texts are encrypted with it")
+        return self
+
+
+def _generated_key(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # O_EXCL: of two processes that start at once one writes the key, the other reads it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return bytes.fromhex(path.read_text().strip())
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+    return bytes.fromhex(path.read_text().strip())
+
+
+def load_settings(env_file: str | None = None) -> Settings:
+    """Reads the settings. Raises SettingsInvalid with the names and reasons, never with values."""
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        reasons = [f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}" for item in error.errors()]
+        raise SettingsInvalid("; ".join(reasons)) from None

@@ -1,0 +1,74 @@
+"""An SMS arrives: its text and code are encrypted and the message is stored, once, before anything else happens to it."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from namaskah.core.crypto import Vault
+from namaskah.core.db import Database
+from namaskah.core.ids import new_id
+from namaskah.messages.extract import extract
+
+# A long message of 255 parts has 39,015 characters at the most; what is longer is cut, and the code is near the front.
+MAX_TEXT = 40_000
+# Whether the sender is blocked is asked here, where the list always is the newest.
+_RECORD = """
+INSERT INTO messages (id, origin, origin_message_id, reference, number, sender, text_encrypted, code_encrypted, has_code,
+                      confidence, withheld, received_at, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8::bytea IS NOT NULL, $9,
+        EXISTS (SELECT FROM blocked_senders b WHERE $6 ILIKE replace(replace(b.pattern, '*', '%'), '?', '_')),
+        $10, clock_timestamp())
+ON CONFLICT (origin, origin_message_id) DO NOTHING RETURNING id
+"""
+_FIRST = "SELECT id FROM messages WHERE origin = $1 AND origin_message_id = $2"
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as it came in. `origin` is a number source's id or an upstream's name; ids are unique within it."""
+
+    origin: str
+    origin_message_id: str
+    number: str
+    sender: str
+    text: str
+    received_at: datetime
+    reference: str | None = None  # the upstream's order, where it is no message to one of our own numbers
+
+
+class Recorded(NamedTuple):
+    """`duplicate` says that the message was there before; the id is then the first one's."""
+
+    message_id: str
+    duplicate: bool
+
+
+def text_context(message_id: str) -> str:
+    """What a message's text is bound to when it is encrypted."""
+    return f"text:{message_id}"
+
+
+def code_context(message_id: str) -> str:
+    """What a message's code is bound to when it is encrypted."""
+    return f"code:{message_id}"
+
+
+async def record(db: Database, *, vault: Vault, message: NewMessage) -> Recorded:
+    """Stores the message unhandled. The same message again changes nothing and answers the first one's id."""
+    text = clean(message.text)[:MAX_TEXT]
+    found = extract(text, sender=message.sender)
+    message_id = new_id("msg")
+    code = None if found.code is None else vault.encrypt(found.code.encode(), context=code_context(message_id))
+    stored: Any = await db.fetchval(
+        _RECORD, message_id, message.origin, message.origin_message_id, message.reference, message.number,
+        clean(message.sender)[:100], vault.encrypt(text.encode(), context=text_context(message_id)), code,
+        found.confidence, message.received_at,
+    )  # fmt: skip
+    if stored is None:
+        return Recorded(await db.fetchval(_FIRST, message.origin, message.origin_message_id), True)
+    return Recorded(message_id, False)
+
+
+def clean(text: str) -> str:
+    """The text without what PostgreSQL and JSON cannot hold: NUL, and surrogates that stand alone."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,474 @@
+"""The first tables: accounts, catalogue, wallet and ledger, numbers, verifications, messages, events, jobs.
+
+Ids are text with a prefix, compared byte by byte (COLLATE "C"); amounts are integer micros (1 USD = 1,000,000).
+"""
+
+from namaskah.migrations.run import run
+
+revision = "20261122_01"
+down_revision = None
+
+ACCOUNTS = """
+CREATE TABLE plans (
+    slug               text PRIMARY KEY,
+    name               text NOT NULL,
+    monthly_price_micros bigint NOT NULL CHECK (monthly_price_micros >= 0),
+    discount_bp        integer NOT NULL CHECK (discount_bp BETWEEN 0 AND 9000),
+    max_concurrent     integer NOT NULL CHECK (max_concurrent > 0),
+    max_per_hour       integer NOT NULL CHECK (max_per_hour > 0),
+    daily_spend_micros bigint NOT NULL CHECK (daily_spend_micros > 0),
+    api_keys           integer NOT NULL CHECK (api_keys >= 0),
+    min_delivery_bp    integer NOT NULL CHECK (min_delivery_bp BETWEEN 0 AND 10000)
+);
+
+CREATE TABLE users (
+    id              text COLLATE "C" PRIMARY KEY,
+    kind            text NOT NULL DEFAULT 'person' CHECK (kind IN ('person', 'organisation')),
+    email           text NOT NULL CHECK (length(email) <= 254),
+    email_verified  boolean NOT NULL DEFAULT false,
+    password_hash   text,
+    plan            text NOT NULL DEFAULT 'free' REFERENCES plans,
+    terms_version   text NOT NULL,
+    terms_accepted_at timestamptz NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    disabled_at     timestamptz,
+    disabled_reason text
+);
+-- Uniqueness sits on lower(email), so that idx_users_email_verified is free to serve its own query.
+CREATE UNIQUE INDEX users_email_key ON users (lower(email));
+
+-- The session's id is the SHA-256 of the cookie's token: a stolen table opens no account.
+CREATE TABLE sessions (
+    token_hash   bytea PRIMARY KEY CHECK (length(token_hash) = 32),
+    user_id      text COLLATE "C" NOT NULL REFERENCES users,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    last_seen_at timestamptz NOT NULL DEFAULT now(),
+    expires_at   timestamptz NOT NULL,
+    user_agent   text NOT NULL DEFAULT ''
+);
+CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+CREATE TABLE api_keys (
+    id                     text COLLATE "C" PRIMARY KEY,
+    user_id                text COLLATE "C" NOT NULL REFERENCES users,
+    livemode               boolean NOT NULL,
+    name                   text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+    hint                   text NOT NULL,
+    hash                   bytea NOT NULL UNIQUE CHECK (length(hash) = 32),
+    daily_spend_cap_micros bigint CHECK (daily_spend_cap_micros > 0),
+    created_at             timestamptz NOT NULL DEFAULT now(),
+    last_used_at           timestamptz,
+    expires_at             timestamptz,
+    revoked_at             timestamptz
+);
+CREATE INDEX api_keys_user ON api_keys (user_id);
+
+-- What a key with a cap has spent on a day (UTC). Keys without a cap have no rows here.
+CREATE TABLE api_key_spend (
+    key_id       text COLLATE "C" NOT NULL REFERENCES api_keys,
+    day          date NOT NULL,
+    spent_micros bigint NOT NULL CHECK (spent_micros >= 0),
+    PRIMARY KEY (key_id, day)
+) WITH (fillfactor = 50);
+
+-- Failed sign-ins per account and per address, in windows; the hash hides which account or address it is.
+CREATE TABLE sign_in_attempts (
+    subject_hash bytea NOT NULL,
+    window_start timestamptz NOT NULL,
+    failures     integer NOT NULL CHECK (failures > 0),
+    PRIMARY KEY (subject_hash, window_start)
+);
+
+CREATE TABLE audit_log (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    actor_id   text COLLATE "C" NOT NULL,
+    action     text NOT NULL,
+    target     text NOT NULL,
+    reason     text NOT NULL CHECK (reason <> ''),
+    detail     jsonb NOT NULL DEFAULT '{}'
+);
+"""
+
+CATALOGUE = """
+CREATE TABLE services (
+    id                integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    slug              text COLLATE "C" NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
+    name              text NOT NULL,
+    category          text NOT NULL,
+    blocked           boolean NOT NULL DEFAULT false,
+    stopped_at        timestamptz,
+    base_price_micros bigint NOT NULL CHECK (base_price_micros > 0),
+    popularity        integer NOT NULL DEFAULT 100000,
+    keywords          text NOT NULL DEFAULT '',
+    sandbox           boolean NOT NULL DEFAULT false,
+    -- When an operator opened a blocked service, and set its base price: loading a newer catalogue leaves both alone.
+    opened_at         timestamptz,
+    base_price_set_at timestamptz
+);
+
+CREATE TABLE countries (
+    code            text COLLATE "C" PRIMARY KEY CHECK (code ~ '^[a-z]{2}$'),
+    name            text NOT NULL,
+    dial            text NOT NULL,
+    price_factor_bp integer NOT NULL CHECK (price_factor_bp > 0)
+);
+
+-- A price that an operator has set by hand; operator '' means any. Without a row the service's base price times the country's factor holds.
+CREATE TABLE prices (
+    service_id   integer NOT NULL REFERENCES services,
+    country      text COLLATE "C" NOT NULL REFERENCES countries,
+    operator     text NOT NULL DEFAULT '',
+    price_micros bigint NOT NULL CHECK (price_micros > 0),
+    updated_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (service_id, country, operator)
+);
+
+-- Our own numbers that are in service, as last counted, and how many of them were free.
+CREATE TABLE country_stock (
+    country  text COLLATE "C" NOT NULL REFERENCES countries,
+    operator text NOT NULL DEFAULT '',
+    total    integer NOT NULL CHECK (total >= 0),
+    free     integer NOT NULL CHECK (free BETWEEN 0 AND total),
+    PRIMARY KEY (country, operator)
+);
+
+-- What can be bought now, kept by a job: stock as last counted, delivery as really happened in the last 7 days.
+-- A service that was never bought has no rows for our own numbers: all that are free (country_stock) are its stock.
+CREATE TABLE offers (
+    service_id     integer NOT NULL REFERENCES services,
+    country        text COLLATE "C" NOT NULL REFERENCES countries,
+    operator       text NOT NULL DEFAULT '',
+    provider       text NOT NULL,
+    stock          integer NOT NULL DEFAULT 0 CHECK (stock >= 0),
+    sample_size    integer NOT NULL DEFAULT 0 CHECK (sample_size >= 0),
+    delivered      integer NOT NULL DEFAULT 0 CHECK (delivered BETWEEN 0 AND sample_size),
+    median_seconds real,
+    used           integer NOT NULL DEFAULT 0 CHECK (used >= 0),
+    updated_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (service_id, country, operator, provider)
+);
+
+-- Hourly roll-up of settled verifications, from which the offers' figures are made.
+CREATE TABLE offer_hours (
+    service_id integer NOT NULL,
+    country    text COLLATE "C" NOT NULL,
+    operator   text NOT NULL,
+    provider   text NOT NULL,
+    hour       timestamptz NOT NULL,
+    settled    integer NOT NULL,
+    delivered  integer NOT NULL,
+    seconds    real[] NOT NULL,
+    PRIMARY KEY (service_id, country, operator, provider, hour)
+);
+CREATE INDEX offer_hours_hour ON offer_hours (hour);
+
+CREATE TABLE blocked_senders (
+    pattern  text PRIMARY KEY,
+    category text NOT NULL,
+    reason   text NOT NULL
+);
+"""
+
+WALLET = """
+-- A user has one wallet of real money and one of the test mode's. The row is a running sum of its entries.
+CREATE TABLE wallets (
+    user_id          text COLLATE "C" NOT NULL REFERENCES users,
+    livemode         boolean NOT NULL,
+    currency         text NOT NULL DEFAULT 'USD' CHECK (currency = 'USD'),
+    balance_micros   bigint NOT NULL DEFAULT 0 CHECK (balance_micros >= 0),
+    held_micros      bigint NOT NULL DEFAULT 0 CHECK (held_micros >= 0),
+    open_count       integer NOT NULL DEFAULT 0 CHECK (open_count >= 0),
+    hour_started_at  timestamptz NOT NULL DEFAULT '-infinity',
+    hour_count       integer NOT NULL DEFAULT 0,
+    day_started_on   date NOT NULL DEFAULT '-infinity',
+    day_spent_micros bigint NOT NULL DEFAULT 0,
+    judged_count     integer NOT NULL DEFAULT 0,
+    judged_codes     integer NOT NULL DEFAULT 0,
+    event_seq        bigint NOT NULL DEFAULT 0,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, livemode),
+    CONSTRAINT never_over_held CHECK (held_micros <= balance_micros)
+) WITH (fillfactor = 50);
+
+CREATE TABLE ledger_accounts (
+    id   smallint PRIMARY KEY,
+    name text NOT NULL UNIQUE
+);
+INSERT INTO ledger_accounts VALUES (1, 'available'), (2, 'held'), (3, 'revenue'), (4, 'funding'), (5, 'promotions');
+
+-- One row a movement: the customer's statement. amount_micros is what it did to the available money.
+CREATE TABLE transactions (
+    id                     text COLLATE "C" PRIMARY KEY,
+    user_id                text COLLATE "C" NOT NULL,
+    livemode               boolean NOT NULL,
+    type                   text NOT NULL CHECK (type IN ('credit', 'debit', 'hold', 'capture', 'release', 'top_up', 'promotion', 'reversal')),
+    currency               text NOT NULL DEFAULT 'USD',
+    amount_micros          bigint NOT NULL,
+    balance_after_micros   bigint NOT NULL CHECK (balance_after_micros >= 0),
+    available_after_micros bigint NOT NULL CHECK (available_after_micros >= 0),
+    verification_id        text COLLATE "C",
+    hold_deadline_at       timestamptz CHECK ((type = 'hold') = (hold_deadline_at IS NOT NULL)),
+    reason                 text NOT NULL DEFAULT '',
+    actor_id               text COLLATE "C" NOT NULL,
+    created_at             timestamptz NOT NULL,
+    FOREIGN KEY (user_id, livemode) REFERENCES wallets
+);
+
+CREATE TABLE entries (
+    transaction_id text COLLATE "C" NOT NULL REFERENCES transactions,
+    account        smallint NOT NULL CHECK (account BETWEEN 1 AND 5),
+    amount_micros  bigint NOT NULL CHECK (amount_micros <> 0),
+    PRIMARY KEY (transaction_id, account)
+);
+
+-- The primary key is the whole race between code, cancel and expiry: a hold is resolved once.
+CREATE TABLE hold_resolutions (
+    hold_id        text COLLATE "C" PRIMARY KEY REFERENCES transactions,
+    kind           text NOT NULL CHECK (kind IN ('capture', 'release')),
+    transaction_id text COLLATE "C" NOT NULL UNIQUE REFERENCES transactions
+);
+
+CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger is append-only: % on % is refused; book a reversing transaction instead', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'NM001';
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transactions FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON hold_resolutions FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
+
+-- All entries of a transaction come in one INSERT, so that the statement's own rows can be checked without looking at the table.
+CREATE FUNCTION entries_sum_to_zero() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM added GROUP BY transaction_id HAVING sum(amount_micros) <> 0) THEN
+        RAISE EXCEPTION 'the entries of a transaction must sum to zero' USING ERRCODE = 'NM002';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER sum_to_zero AFTER INSERT ON entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION entries_sum_to_zero();
+
+CREATE TABLE payment_logs (
+    id            text COLLATE "C" PRIMARY KEY,
+    user_id       text COLLATE "C" REFERENCES users,
+    provider      text NOT NULL,
+    reference     text NOT NULL,
+    status        text NOT NULL,
+    amount_micros bigint NOT NULL,
+    currency      text NOT NULL,
+    transaction_id text COLLATE "C" REFERENCES transactions,
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+-- No payment is credited twice, however often its webhook comes.
+CREATE UNIQUE INDEX payment_logs_credited_once ON payment_logs (provider, reference) WHERE transaction_id IS NOT NULL;
+
+-- How far the incremental check of the ledger has come.
+CREATE TABLE ledger_checks (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind        text NOT NULL CHECK (kind IN ('full', 'incremental')),
+    checked_to  timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL DEFAULT now(),
+    ok          boolean NOT NULL,
+    findings    jsonb NOT NULL
+);
+"""
+
+NUMBERS = """
+CREATE TABLE number_sources (
+    id          text COLLATE "C" PRIMARY KEY,
+    name        text NOT NULL UNIQUE,
+    secret_encrypted bytea NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    disabled_at timestamptz
+);
+
+-- busy has no index, so that taking and freeing a number stays a HOT update.
+CREATE TABLE numbers (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    e164            text COLLATE "C" NOT NULL UNIQUE CHECK (e164 ~ '^\\+[1-9][0-9]{5,14}$'),
+    country         text COLLATE "C" NOT NULL REFERENCES countries,
+    operator        text NOT NULL DEFAULT '',
+    area_code       text NOT NULL DEFAULT '',
+    source_id       text COLLATE "C" NOT NULL REFERENCES number_sources,
+    voice           boolean NOT NULL DEFAULT false,
+    busy            boolean NOT NULL DEFAULT false,
+    verification_id text COLLATE "C",
+    free_at         timestamptz NOT NULL DEFAULT '-infinity',
+    retired_at      timestamptz,
+    created_at      timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 70);
+CREATE INDEX numbers_country ON numbers (country, id);
+CREATE INDEX numbers_operator ON numbers (country, operator, area_code);
+
+-- The numbers now on sale for a service: about 1,500 rows each, refilled in chunks by a cursor, taken from a random slot on.
+CREATE TABLE number_pool (
+    service_id integer NOT NULL,
+    country    text COLLATE "C" NOT NULL,
+    slot       integer NOT NULL,
+    number_id  bigint NOT NULL,
+    PRIMARY KEY (service_id, country, slot, number_id)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+
+CREATE TABLE number_pool_cursors (
+    service_id integer NOT NULL,
+    country    text COLLATE "C" NOT NULL,
+    number_id  bigint NOT NULL DEFAULT 0,
+    rescanned_at timestamptz NOT NULL DEFAULT '-infinity',
+    PRIMARY KEY (service_id, country)
+);
+
+-- Never the same number twice for the same service, unless its last user asks for it again.
+CREATE TABLE number_uses (
+    service_id      integer NOT NULL,
+    number_id       bigint NOT NULL,
+    verification_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (service_id, number_id)
+);
+"""
+
+VERIFICATIONS = """
+CREATE TABLE verifications (
+    id                text COLLATE "C" PRIMARY KEY,
+    user_id           text COLLATE "C" NOT NULL,
+    livemode          boolean NOT NULL,
+    status            text COLLATE "C" NOT NULL CHECK (status IN ('requesting', 'pending', 'completed', 'cancelled', 'expired', 'failed')),
+    service_id        integer NOT NULL REFERENCES services,
+    service           text COLLATE "C" NOT NULL,
+    country           text COLLATE "C" NOT NULL,
+    operator          text NOT NULL DEFAULT '',
+    area_code         text NOT NULL DEFAULT '',
+    capability        text NOT NULL DEFAULT 'sms' CHECK (capability IN ('sms', 'voice')),
+    provider          text NOT NULL,
+    number_id         bigint,
+    number            text,
+    price_micros      bigint NOT NULL CHECK (price_micros > 0),
+    charged           boolean NOT NULL DEFAULT false,
+    hold_id           text COLLATE "C" NOT NULL,
+    api_key_id        text COLLATE "C",
+    message_count     integer NOT NULL DEFAULT 0,
+    estimated_delivery_seconds real,
+    created_at        timestamptz NOT NULL,
+    pending_at        timestamptz,
+    can_cancel_at     timestamptz NOT NULL,
+    expires_at        timestamptz NOT NULL,
+    code_received_at  timestamptz,
+    settled_at        timestamptz,
+    closed_at         timestamptz,
+    sweep_at          timestamptz,
+    failure           text,
+    reported_at       timestamptz,
+    report_reason     text,
+    reuse_of          text COLLATE "C",
+    metadata          jsonb NOT NULL DEFAULT '{}',
+    FOREIGN KEY (user_id, livemode) REFERENCES wallets,
+    CONSTRAINT charged_means_a_code CHECK (charged = (status = 'completed') AND charged = (code_received_at IS NOT NULL)),
+    CONSTRAINT pending_has_a_number CHECK (status NOT IN ('pending', 'completed') OR number IS NOT NULL)
+) WITH (fillfactor = 80);
+-- What the sweeper must look at next: an open order to release, or a completed one whose number becomes free.
+CREATE INDEX verifications_sweep ON verifications (sweep_at) WHERE sweep_at IS NOT NULL;
+
+-- An order at an upstream: asked, and by which reference it is known there. Rows of our own numbers do not exist here.
+CREATE TABLE provider_orders (
+    verification_id text COLLATE "C" PRIMARY KEY REFERENCES verifications,
+    provider        text NOT NULL,
+    reference       text,
+    state           text NOT NULL CHECK (state IN ('asking', 'unknown', 'open', 'closed')),
+    asked_at        timestamptz NOT NULL,
+    poll_at         timestamptz,
+    poll_until      timestamptz,
+    polls           integer NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+CREATE UNIQUE INDEX provider_orders_reference ON provider_orders (provider, reference) WHERE reference IS NOT NULL;
+CREATE INDEX provider_orders_poll ON provider_orders (provider, poll_at) WHERE poll_at IS NOT NULL;
+CREATE INDEX provider_orders_unsettled ON provider_orders (asked_at) WHERE state IN ('asking', 'unknown');
+
+CREATE TABLE idempotency_keys (
+    user_id         text COLLATE "C" NOT NULL,
+    livemode        boolean NOT NULL,
+    key             text COLLATE "C" NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+    fingerprint     bytea NOT NULL,
+    verification_id text COLLATE "C",
+    status          smallint,
+    body            text,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_id, livemode, key)
+) WITH (fillfactor = 80);
+CREATE INDEX idempotency_keys_created ON idempotency_keys USING brin (created_at);
+
+-- Texts and codes are encrypted by the application; erased means set to NULL, the row itself stays as the proof.
+CREATE TABLE messages (
+    id                text COLLATE "C" PRIMARY KEY,
+    origin            text COLLATE "C" NOT NULL,
+    origin_message_id text COLLATE "C" NOT NULL,
+    reference         text COLLATE "C",
+    number            text COLLATE "C" NOT NULL,
+    sender            text NOT NULL,
+    text_encrypted    bytea,
+    code_encrypted    bytea,
+    has_code          boolean NOT NULL,
+    confidence        real NOT NULL,
+    withheld          boolean NOT NULL DEFAULT false,
+    late              boolean NOT NULL DEFAULT false,
+    verification_id   text COLLATE "C",
+    received_at       timestamptz NOT NULL,
+    created_at        timestamptz NOT NULL,
+    handled_at        timestamptz,
+    erased_at         timestamptz
+);
+CREATE UNIQUE INDEX messages_once ON messages (origin, origin_message_id);
+CREATE INDEX messages_verification ON messages (verification_id) WHERE verification_id IS NOT NULL;
+CREATE INDEX messages_unhandled ON messages (created_at) WHERE handled_at IS NULL;
+CREATE INDEX messages_unerased ON messages (created_at) WHERE erased_at IS NULL;
+
+-- Numbered per wallet under the wallet's row lock, so the order is the order of the commits and has no gaps.
+CREATE TABLE events (
+    user_id    text COLLATE "C" NOT NULL,
+    livemode   boolean NOT NULL,
+    seq        bigint NOT NULL,
+    type       text NOT NULL,
+    object_id  text COLLATE "C",
+    data       text NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, livemode, seq)
+);
+CREATE INDEX events_created ON events USING brin (created_at);
+"""
+
+WORK = """
+CREATE TABLE jobs (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind         text NOT NULL,
+    unique_key   text UNIQUE,
+    payload      jsonb NOT NULL DEFAULT '{}',
+    due_at       timestamptz NOT NULL DEFAULT now(),
+    attempts     integer NOT NULL DEFAULT 0,
+    max_attempts integer NOT NULL DEFAULT 20,
+    locked_until timestamptz,
+    last_error   text,
+    dead_at      timestamptz
+);
+CREATE INDEX jobs_due ON jobs (due_at) WHERE dead_at IS NULL;
+
+CREATE TABLE workers (
+    id           text PRIMARY KEY,
+    started_at   timestamptz NOT NULL DEFAULT now(),
+    last_seen_at timestamptz NOT NULL DEFAULT now(),
+    version      text NOT NULL
+);
+
+-- One row a name: what `namaskah migrate` remembers (the digest of the functions it installed), and how far a job has come.
+CREATE TABLE schema_state (
+    name  text PRIMARY KEY,
+    value text NOT NULL
+);
+"""
+
+
+def upgrade() -> None:
+    for sql in (ACCOUNTS, CATALOGUE, WALLET, NUMBERS, VERIFICATIONS, WORK):
+        run(sql)
+
+
+def downgrade() -> None:
+    raise RuntimeError("money is never migrated away: releases roll back by code, data by point-in-time recovery")

@@ -1,0 +1,64 @@
+"""Everything a process works with, opened once and passed down: database, secrets, caches, upstreams."""
+
+from dataclasses import dataclass
+
+from namaskah.accounts.keyring import KeyRing
+from namaskah.catalog.load import load_catalogue
+from namaskah.catalog.prices import Catalogue
+from namaskah.core.crypto import Vault
+from namaskah.core.db import Database
+from namaskah.core.events import Hub
+from namaskah.core.migrate import migrate
+from namaskah.core.settings import Settings
+from namaskah.core.signals import Signals
+from namaskah.inbound.webhook import Secrets
+from namaskah.providers.registry import Providers
+from namaskah.providers.sandbox import SANDBOX_SERVICES
+
+
+async def prepare_database(url: str) -> None:
+    """Brings schema and catalogue to this release's state. Cheap when they already are."""
+    await migrate(url)
+    db = await Database.open(url, max_size=1, role=None)
+    try:
+        await load_catalogue(db, sandbox_services=[(case.slug, case.name) for case in SANDBOX_SERVICES])
+    finally:
+        await db.close()
+
+
+@dataclass(slots=True)
+class Platform:
+    """The parts of one running process."""
+
+    settings: Settings
+    db: Database
+    signals: Signals
+    vault: Vault
+    hub: Hub
+    keys: KeyRing
+    catalogue: Catalogue
+    providers: Providers
+    inbound_secrets: Secrets
+
+    @classmethod
+    async def open(cls, settings: Settings, url: str, *, providers: Providers | None = None) -> "Platform":
+        """Connects and starts listening. Raises DatabaseGone when there is no server to talk to."""
+        db = await Database.open(url, max_size=settings.pool_size)
+        signals = Signals(url)
+        vault = Vault(settings.key_bytes)
+        hub = Hub(db, signals)
+        platform = cls(
+            settings=settings, db=db, signals=signals, vault=vault, hub=hub, keys=KeyRing(db, signals),
+            catalogue=Catalogue(db, signals), providers=providers or Providers(), inbound_secrets=Secrets(db, vault),
+        )  # fmt: skip
+        await signals.start()
+        hub.start()
+        await platform.keys.start()
+        return platform
+
+    async def close(self) -> None:
+        """Ends everything that was opened, the database last."""
+        await self.hub.stop()
+        await self.signals.stop()
+        await self.keys.stop()
+        await self.db.close()

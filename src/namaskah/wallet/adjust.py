@@ -1,0 +1,93 @@
+"""An operator credits or debits a wallet, with a reason that the customer sees and the audit log keeps."""
+
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from namaskah.core.db import Database
+from namaskah.core.errors import NotFound, PaymentRequired, UnprocessableContent
+from namaskah.core.ids import new_id
+from namaskah.core.money import text_from_micros
+
+_ADJUST = """
+WITH done AS (
+    SELECT ledger_adjust($1, $2, $3, $4, $5, $6, $7, $8::smallint, coalesce($9, clock_timestamp())) AS seq
+), logged AS (
+    INSERT INTO audit_log (actor_id, action, target, reason, detail)
+    SELECT $7, 'wallet.' || $4, $2, $6, jsonb_build_object('transaction', $1::text, 'amount_micros', $5::bigint, 'livemode', $3::boolean)
+    FROM done WHERE $7 <> 'system'
+)
+SELECT seq FROM done
+"""
+_FUNDING, _PROMOTIONS = 4, 5
+_TEST_GAP = """
+SELECT $2::bigint - (balance_micros - held_micros) FROM wallets WHERE user_id = $1 AND NOT livemode
+"""
+
+
+class NoSuchWallet(NotFound):
+    """There is no such user."""
+
+    code = "no_such_wallet"
+
+
+class DebitTooLarge(PaymentRequired):
+    """The wallet does not hold that much available money."""
+
+    code = "debit_too_large"
+
+
+class AmountNotPositive(UnprocessableContent):
+    """The amount must be more than nothing."""
+
+    code = "amount_not_positive"
+
+
+async def credit(
+    db: Database, *, user_id: str, amount_micros: int, reason: str, actor_id: str, livemode: bool = True, now: datetime | None = None
+) -> str:
+    """Adds money; answers the transaction's id. Raises NoSuchWallet, AmountNotPositive."""
+    return await _adjust(db, user_id, livemode, "credit", amount_micros, reason, actor_id, _FUNDING, now)
+
+
+async def debit(
+    db: Database, *, user_id: str, amount_micros: int, reason: str, actor_id: str, livemode: bool = True, now: datetime | None = None
+) -> str:
+    """Takes available money away; answers the transaction's id. Raises NoSuchWallet, DebitTooLarge, AmountNotPositive."""
+    return await _adjust(db, user_id, livemode, "debit", amount_micros, reason, actor_id, _FUNDING, now)
+
+
+async def refill_test(db: Database, *, user_id: str, to_micros: int) -> bool:
+    """Fills the test mode's wallet up to an amount; False when it holds as much already."""
+    gap = await db.fetchval(_TEST_GAP, user_id, to_micros)
+    if gap is None:
+        raise NoSuchWallet()
+    if gap <= 0:
+        return False
+    await _adjust(db, user_id, False, "promotion", gap, "test money refilled", "system", _PROMOTIONS, None)
+    return True
+
+
+async def _adjust(
+    db: Database, user_id: str, livemode: bool, kind: str, amount_micros: int, reason: str, actor_id: str, account: int,
+    now: datetime | None,
+) -> str:  # fmt: skip
+    if amount_micros <= 0:
+        raise AmountNotPositive("The amount must be more than nothing. No money moved.")
+    signed = -amount_micros if kind == "debit" else amount_micros
+    transaction_id = new_id("txn")
+    try:
+        await db.fetchval(_ADJUST, transaction_id, user_id, livemode, kind, signed, reason, actor_id, account, now)
+    except asyncpg.PostgresError as error:
+        _say(error, amount_micros)
+        raise
+    db.announce(user_id, livemode)
+    return transaction_id
+
+
+def _say(error: Any, amount_micros: int) -> None:
+    if error.sqlstate == "NM404":
+        raise NoSuchWallet("There is no such user. No money moved.") from None
+    if error.sqlstate == "NM402":
+        raise DebitTooLarge(f"Less than {text_from_micros(amount_micros)} USD are available. No money moved.") from None
