@@ -1,0 +1,53 @@
+# `make help` says what there is. Variables on the command line are passed on: make run PORT=9000
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	--quiet --upgrade --extra embedded --extra checkout pyproject.toml
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/run.stamp ## Start everything on http://127.0.0.1:8000 (PORT=...), with its own PostgreSQL in .data/
+	@exec $(BIN)/namaskah serve --demo
+
+demo: .venv/run.stamp ## Play the main job on real messages and prove the ledger (CORPUS=..., ARGS=--json)
+	@exec $(BIN)/namaskah demo $(ARGS)
+
+test: .venv/dev.stamp ## Run all tests, with the servers they need (ARGS="tests/wallet -x")
+	@$(BIN)/pytest -n auto $(ARGS)
+
+lint: .venv/dev.stamp ## Check style, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+check: lint test ## Everything that must hold before a change goes in
+
+format: .venv/dev.stamp ## Put the code into its standard form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: .venv/dev.stamp ## Measure every row of the performance table beside its ceiling (SCALE=10000000)
+	@$(BIN)/python -m bench $(ARGS)
+
+wheel: .venv/dev.stamp ## Build the wheel into dist/
+	@$(BIN)/python -m build --no-isolation --outdir dist
+
+lock: .venv/dev.stamp ## Take the newest versions of all dependencies into the lock files
+	@$(COMPILE) --output-file requirements.lock
+	@$(COMPILE) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+
+clean: ## Remove what can be made again; the data in .data/ stays
+	@rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/run.stamp: requirements.lock pyproject.toml scripts/setup
+	@scripts/setup requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock pyproject.toml scripts/setup
+	@scripts/setup requirements-dev.lock
+	@touch $@ .venv/run.stamp
+
+.PHONY: help run demo test lint check format bench wheel lock clean
