@@ -133,12 +133,12 @@ class Databases:
             await self._admin.execute("SELECT pg_advisory_unlock(7021)")
 
     async def _make_template(self) -> None:
-        from namaskah.core.migrate import migrate
+        from namaskah.prepare import prepare_database
 
         begun = f"{self._prefix}begun"
         await self._admin.execute(f"DROP DATABASE IF EXISTS {begun} WITH (FORCE)")
         await self._admin.execute(f"CREATE DATABASE {begun} TEMPLATE template0 ENCODING 'UTF8'")
-        await migrate(with_database(self.server_url, begun))
+        await prepare_database(with_database(self.server_url, begun))
         await self._admin.execute(f"ALTER DATABASE {begun} RENAME TO {self._template}")
 
     def take(self, *, empty: bool = False) -> str:

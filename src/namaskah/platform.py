@@ -3,27 +3,14 @@
 from dataclasses import dataclass
 
 from namaskah.accounts.keyring import KeyRing
-from namaskah.catalog.load import load_catalogue
 from namaskah.catalog.prices import Catalogue
 from namaskah.core.crypto import Vault
 from namaskah.core.db import Database
 from namaskah.core.events import Hub
-from namaskah.core.migrate import migrate
 from namaskah.core.settings import Settings
 from namaskah.core.signals import Signals
 from namaskah.inbound.webhook import Secrets
 from namaskah.providers.registry import Providers
-from namaskah.providers.sandbox import SANDBOX_SERVICES
-
-
-async def prepare_database(url: str) -> None:
-    """Brings schema and catalogue to this release's state. Cheap when they already are."""
-    await migrate(url)
-    db = await Database.open(url, max_size=1, role=None)
-    try:
-        await load_catalogue(db, sandbox_services=[(case.slug, case.name) for case in SANDBOX_SERVICES])
-    finally:
-        await db.close()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,16 @@
+"""Brings a database to this release's state: schema, functions, grants, catalogue."""
+
+from namaskah.catalog.load import load_catalogue
+from namaskah.core.db import Database
+from namaskah.core.migrate import migrate
+from namaskah.providers.sandbox import SANDBOX_SERVICES
+
+
+async def prepare_database(url: str) -> None:
+    """Migrates and loads the catalogue. Costs two short connections when everything is there already."""
+    await migrate(url)
+    db = await Database.open(url, max_size=1, role=None)
+    try:
+        await load_catalogue(db, sandbox_services=SANDBOX_SERVICES)
+    finally:
+        await db.close()
