@@ -1,12 +1,14 @@
 """The embedded PostgreSQL on real data folders: made, crashed, shared, too new, too deep, and stopped."""
 
 import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ import pytest
 from namaskah.core import embedded, postgres_binaries
 from namaskah.core.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from namaskah.core.postgres_binaries import RunAs, major_of
+from namaskah.core.processes import wait_until
 from tests.requirements import require
 
 
@@ -132,7 +135,7 @@ def test_a_second_start_is_quick(made: Path) -> None:
 def kill_9(server: EmbeddedPostgres) -> None:
     assert server.pid is not None
     os.kill(server.pid, signal.SIGKILL)
-    assert embedded.wait_until(lambda: not EmbeddedPostgres(server.data_dir).alive(), 5)
+    assert wait_until(lambda: not EmbeddedPostgres(server.data_dir).alive(), 5)
 
 
 async def test_it_starts_again_after_kill_9(made: Path) -> None:
@@ -231,15 +234,22 @@ async def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
 def test_a_socket_folder_that_somebody_else_made_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "SOCKET_PATH_BYTES", 1)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    server = EmbeddedPostgres(tmp_path / "data", fast_and_unsafe=True)
-    server.start()
-    server.stop()
-    folder = next(tmp_path.glob("namaskah-*"))
-    folder.chmod(0o777)
-    with pytest.raises(EmbeddedPostgresError, match="mode 0700"):
-        server.start()
+    with tempfile.TemporaryDirectory(dir="/tmp") as everybodys:
+        monkeypatch.setattr(tempfile, "tempdir", everybodys)
+        server = EmbeddedPostgres(tmp_path / "a, b", fast_and_unsafe=True)
+        with server:
+            [folder] = Path(everybodys).glob("namaskah-*")
+        folder.chmod(0o777)
+        with pytest.raises(EmbeddedPostgresError, match="mode 0700"):
+            server.start()
+
+
+async def test_a_deep_folder_for_temporary_files_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 100)))
+    with EmbeddedPostgres(tmp_path / ("y" * 100), fast_and_unsafe=True) as server:
+        assert await ask(server.url, "SELECT 1") == 1
 
 
 async def test_stop_is_clean_though_somebody_is_connected(made: Path) -> None:
@@ -286,30 +296,31 @@ async def test_root_is_served_by_somebody_whom_postgresql_accepts(
                 assert await ask(server.url, "SELECT 1") == 1
                 assert (Path(f"/proc/{server.pid}").stat().st_uid == 0) == (way == "namespace")
     finally:
-        subprocess.run(["rm", "-rf", folder], check=True)
+        shutil.rmtree(folder)
 
 
-async def test_an_ordinary_user_runs_it_plainly(run_as_nobody: Callable[[str, Path], str]) -> None:
+def test_an_ordinary_user_runs_it_plainly() -> None:
+    nobody = RunAs(switch_to=pwd.getpwnam("nobody")) if os.geteuid() == 0 else RunAs()
     folder = Path("/var/tmp") / f"namaskah-{os.getpid()}-plain"
-    assert run_as_nobody(_OTHER_PROCESS, folder).isdigit()
+    # The launcher needs nothing but Python's own library, so `nobody` need not be able to read this checkout.
+    package = Path(embedded.__file__).parents[1]
+    (folder / "namaskah").mkdir(parents=True)
+    shutil.copy(package / "__init__.py", folder / "namaskah")
+    shutil.copytree(package / "core", folder / "namaskah" / "core")
+    for path in [folder, *folder.rglob("*")]:
+        nobody.own(path)
 
+    def run(python: str, program: str) -> str:
+        command = [python, "-c", program, str(folder / "data")]
+        with nobody.popen(command, cwd=folder, stdin=subprocess.DEVNULL, output=subprocess.PIPE) as process:
+            return process.communicate()[0].decode().strip()
 
-@pytest.fixture
-def run_as_nobody() -> Callable[[str, Path], str]:
-    """Runs a Python program as a user who is not root: as `nobody` for root, plainly for everybody else."""
-    import pwd
-
-    def run(program: str, folder: Path) -> str:
-        nobody = RunAs(switch_to=pwd.getpwnam("nobody")) if os.geteuid() == 0 else RunAs()
-        folder.mkdir(mode=0o700)
-        nobody.own(folder)
-        try:
-            command = [sys.executable, "-c", program, str(folder)]
-            with nobody.popen(
-                command, cwd=folder, stdin=subprocess.DEVNULL, output=subprocess.PIPE
-            ) as process:
-                return process.communicate()[0].decode().strip()
-        finally:
-            subprocess.run(["rm", "-rf", folder], check=True)
-
-    return run
+    try:
+        version = "import sys; print(sys.version_info >= (3, 11))"
+        pythons = [
+            python for python in (sys.executable, "/usr/bin/python3") if run(python, version) == "True"
+        ]
+        require(pythons, "no Python 3.11 that an ordinary user may run")
+        assert run(pythons[0], _OTHER_PROCESS).isdigit()
+    finally:
+        shutil.rmtree(folder)

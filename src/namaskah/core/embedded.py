@@ -13,17 +13,17 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO
 from urllib.parse import quote
 
 from namaskah.core.postgres_binaries import EmbeddedPostgresError, RunAs, choose_user, find_bindir
+from namaskah.core.processes import is_free, wait_until, works_in
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
 
@@ -302,11 +302,15 @@ class EmbeddedPostgres:
 
     def _socket_dir(self, port: int) -> Path:
         """A folder that only the server's owner may enter, with a path short enough for the kernel."""
-        folder = self.data_dir / "socket"
+        name = f"namaskah-{hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]}"
+        folders = (self.data_dir / "socket", Path(tempfile.gettempdir()) / name, Path("/tmp") / name)
         # A comma or a quote would be read as part of PostgreSQL's list of folders.
-        if len(os.fsencode(folder / f".s.PGSQL.{port}")) > SOCKET_PATH_BYTES or set(',"') & set(str(folder)):
-            name = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
-            folder = Path(tempfile.gettempdir()) / f"namaskah-{name}"
+        folder = next(
+            folder
+            for folder in folders
+            if len(os.fsencode(folder / f".s.PGSQL.{port}")) <= SOCKET_PATH_BYTES
+            and not set(',"') & set(str(folder))
+        )
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             self._run_as.own(folder)
@@ -362,39 +366,3 @@ class EmbeddedPostgres:
         # A process leaves its folder a moment before it is gone.
         if self._child is not None:
             self._child.wait(STOP_SECONDS)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether `condition` came true within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def works_in(pid: int, cluster: Path) -> bool:
-    """Whether process `pid` is one of the server's on `cluster`; a zombie is not."""
-    try:
-        return Path(f"/proc/{pid}/cwd").samefile(cluster)
-    except PermissionError:
-        # In a container root may not look into a process of `nobody`, but for its command line.
-        with contextlib.suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            return os.fsencode(cluster) in command or command.startswith(b"postgres:")
-        return False
-    except OSError:
-        return False
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen on 127.0.0.1 at `port` now."""
-    with socket.socket() as probe:
-        # As PostgreSQL does: connections that were closed a minute ago do not block the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
