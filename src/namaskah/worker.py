@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from namaskah import __version__
+from namaskah.accounts.sweep import sweep as sweep_accounts
 from namaskah.catalog.offers import refresh_offers
 from namaskah.core.db import Database
 from namaskah.core.errors import NamaskahError
@@ -104,6 +105,7 @@ _EVERY = {
     "ledger_check": 60.0,
     "ledger_check_full": _DAY,
     "retention": 600.0,
+    "accounts_sweep": 300.0,
 }
 
 
@@ -119,6 +121,9 @@ def _handlers(settings: Settings, platform: Platform) -> dict[str, Handler]:
     async def ledger_full(_payload: object) -> None:
         await _report(db, full=True)
 
+    async def accounts(_payload: object) -> None:
+        await sweep_accounts(db)
+
     async def retention(_payload: object) -> None:
         await erase_messages(db, days=settings.message_retention_days)
         await forget_events(db, days=settings.message_retention_days)
@@ -127,7 +132,7 @@ def _handlers(settings: Settings, platform: Platform) -> dict[str, Handler]:
 
     return {
         "offers_refresh": offers, "ledger_check": ledger, "ledger_check_full": ledger_full, "retention": retention,
-        **upstream_jobs(platform.providers),
+        "accounts_sweep": accounts,        **upstream_jobs(platform.providers),
     }  # fmt: skip
 
 

@@ -14,7 +14,9 @@ import structlog
 from namaskah.core.db import CONNECTION_LOST
 
 CHANNELS = ("namaskah_events", "namaskah_keys", "namaskah_catalog")
-_PING_SECONDS = 1.0
+# A connection that dies silently is noticed after both: a revoked key must stop working within a second.
+_PING_SECONDS = 0.4
+_PING_TIMEOUT_SECONDS = 0.4
 _log = structlog.get_logger()
 
 
@@ -30,7 +32,7 @@ class Signals:
 
     @property
     def healthy(self) -> bool:
-        """Whether notifications are being heard now (a silent connection is noticed within two seconds)."""
+        """Whether notifications are being heard now (a silent connection is noticed within a second)."""
         return self._ready.is_set()
 
     def subscribe(self, channel: str, callback: Callable[[str], None]) -> None:
@@ -56,6 +58,7 @@ class Signals:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._ready.clear()
 
     async def _run(self) -> None:
         pause = 0.05
@@ -65,9 +68,10 @@ class Signals:
             except (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError) as error:
                 if self._ready.is_set():
                     _log.warning("signals_lost", error=type(error).__name__)
+                    pause = 0.05
             self._ready.clear()
             await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0) if not self._ready.is_set() else 0.05
+            pause = min(pause * 2, 1.0)
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(self._url, timeout=5, server_settings={"application_name": "namaskah signals"})
@@ -79,7 +83,7 @@ class Signals:
             self._ready.set()
             while True:
                 await asyncio.sleep(_PING_SECONDS)
-                await connection.fetchval("SELECT 1", timeout=1)
+                await connection.fetchval("SELECT 1", timeout=_PING_TIMEOUT_SECONDS)
         finally:
             connection.terminate()
 
