@@ -28,10 +28,12 @@ def works_in(pid: int, cluster: Path) -> bool:
     try:
         return Path(f"/proc/{pid}/cwd").samefile(cluster)
     except PermissionError:
-        # In a container root may not look into a process of `nobody`, but for its command line.
+        # In a container root may not look into a process of `nobody`, but for its owner and its command line.
         with contextlib.suppress(OSError):
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            return os.fsencode(cluster) in command or command.startswith(b"postgres:")
+            process = Path(f"/proc/{pid}")
+            command = (process / "cmdline").read_bytes()
+            ours = process.stat().st_uid == cluster.stat().st_uid
+            return ours and (os.fsencode(cluster) in command or command.startswith(b"postgres:"))
         return False
     except OSError:
         return False
