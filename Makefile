@@ -9,7 +9,7 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## Start everything on http://127.0.0.1:8000 (PORT=...), with its own PostgreSQL in .data/
-	@exec $(BIN)/namaskah serve
+	@exec env ENVIRONMENT=$${ENVIRONMENT:-development} $(BIN)/namaskah serve
 
 demo: .venv/run.stamp ## Play the main job on real messages and prove the ledger (CORPUS=..., ARGS=--json)
 	@exec $(BIN)/namaskah demo $(ARGS)

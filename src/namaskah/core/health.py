@@ -16,6 +16,13 @@ from namaskah.core.errors import Unavailable
 WORKER_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 2.0
 
+_NO_ANSWER: tuple[type[BaseException], ...] = (
+    Unavailable,
+    TimeoutError,
+    asyncpg.PostgresError,
+    *CONNECTION_LOST,
+)
+
 # clock_timestamp, because the row may be younger than the statement's transaction.
 WORKER_LAST_SEEN: Final = """
 SELECT extract(epoch FROM clock_timestamp() - max(last_seen_at))::float8 FROM workers
@@ -52,7 +59,7 @@ async def health(db: Database, started_at: float, version: str) -> Health:
         async with asyncio.timeout(PATIENCE_SECONDS):
             last_seen = await db.fetchval(WORKER_LAST_SEEN)
         latency_ms = round((time.perf_counter() - asked) * 1000, 2)
-    except (Unavailable, TimeoutError, asyncpg.PostgresError, *CONNECTION_LOST):
+    except _NO_ANSWER:
         latency_ms = None
     alive = last_seen is not None and last_seen < WORKER_SECONDS
     return Health(

@@ -1,0 +1,138 @@
+"""What runs inside a web process or the worker of `namaskah serve`.
+
+It loads its code at once, waits on standard input for the line that says where the database is, and reports
+when it is ready. When that input ends, the supervisor has died: it then stops by itself, and stops the
+embedded PostgreSQL too.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from namaskah.core.settings import Settings
+
+# After the supervisor's death nobody would kill a child that hangs.
+ALONE_SECONDS: Final = 28.0
+GRACEFUL_SECONDS: Final = 25
+# Behind a load balancer: long enough for one that looks every half second.
+NOT_READY_SECONDS: Final = 1.0
+# Longer than the minute after which usual load balancers close an idle connection, so that they do it, not
+# we.
+KEEP_ALIVE_SECONDS: Final = 65
+
+
+def main() -> None:
+    """`child.py ROLE REPORT_FD LISTENER_FD`, started by the supervisor only."""
+    role, report, listener = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if role == "web":
+        import namaskah.app
+        import namaskah.cli.web_server
+    else:
+        import namaskah.worker  # noqa: F401
+    # Unbuffered: a thread that waits inside a buffered reader would break the interpreter's end.
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        line = stdin.readline()
+    if not line:
+        return
+    orders = json.loads(line)
+    alone = threading.Event()
+    threading.Thread(target=_watch_supervisor, args=(alone,), daemon=True).start()
+    settings = _settings(orders["database_url"])
+    if role == "web":
+        _serve_web(settings, listener, report)
+    else:
+        import uvloop
+
+        uvloop.run(_work(settings, orders["database_url"], report))
+    if alone.is_set() and orders["embedded"] is not None:
+        _stop_postgres(Path(orders["embedded"]))
+
+
+def _settings(url: str) -> "Settings":
+    from pydantic import SecretStr
+
+    from namaskah.core.logs import configure
+    from namaskah.core.settings import load_settings
+
+    settings = load_settings()
+    configure(settings.log_format, level=settings.log_level)
+    return settings.model_copy(update={"database_url": SecretStr(url), "run_worker": False})
+
+
+def _watch_supervisor(alone: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    alone.set()
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(ALONE_SECONDS)
+    os._exit(1)
+
+
+def _stop_postgres(folder: Path) -> None:
+    """The supervisor would have done it; another one that uses the same folder keeps its server."""
+    from namaskah.core.embedded import EmbeddedPostgres
+
+    postgres = EmbeddedPostgres(folder)
+    if postgres.alive():
+        postgres.start()
+        postgres.stop()
+
+
+def _tell_ready(report: int) -> None:
+    gc.collect()
+    gc.freeze()  # what was loaded stays for good; looking through it again costs milliseconds each time
+    try:
+        os.write(report, b"ready\n")
+        os.close(report)
+    except BrokenPipeError:
+        pass  # the supervisor has gone; the other pipe tells it too
+
+
+def _serve_web(settings: "Settings", listener: int, report: int) -> None:
+    from namaskah.app import create_app
+    from namaskah.cli.web_server import WebServer, server_config
+
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
+    app: Any = create_app(settings)
+    server = WebServer(
+        server_config(app, settings),
+        on_ready=lambda: _tell_ready(report),
+        asked=asked,
+        not_ready_seconds=0.0 if settings.environment in ("development", "test") else NOT_READY_SECONDS,
+    )
+    server.run(sockets=[socket.socket(fileno=listener)])
+
+
+async def _work(settings: "Settings", url: str, report: int) -> None:
+    from namaskah.core.errors import Unavailable
+    from namaskah.platform import Platform
+    from namaskah.worker import Worker
+
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    while not stop.is_set():
+        try:
+            platform = await Platform.open(settings, url)
+        except Unavailable:
+            # A database that is away is no reason to die: it comes back, and ending would look like a crash.
+            await asyncio.sleep(0.5)
+            continue
+        try:
+            _tell_ready(report)
+            await Worker(platform).run(stop)
+        finally:
+            await platform.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""uvicorn as we run it: no access log, bounded request heads, and an app that knows when its process is to
+end."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from namaskah.cli.child import GRACEFUL_SECONDS, KEEP_ALIVE_SECONDS
+
+if TYPE_CHECKING:
+    import socket
+
+    from namaskah.core.settings import Settings
+
+HEAD_BYTES: Final = 65_536
+HEAD_SECONDS: Final = 30.0
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """A connection whose request heads must be small and soon complete; httptools itself takes any size."""
+
+    _reads_head = True
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """A connection that sends nothing does not stay either."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._cut)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """No timer outlives its connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Counts only what left a head unfinished, so that usual requests, one read each, cost nothing."""
+        super().data_received(data)
+        if self._reads_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self.send_400_response("The head of the request is too large.")
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._cut)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._reads_head = True
+
+    def on_headers_complete(self) -> None:
+        """A head is whole."""
+        self._reads_head, self._head_bytes = False, 0
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _cut(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class WebServer(uvicorn.Server):
+    """Says when it is ready, and tells the app at once when it is asked to stop.
+
+    For `not_ready_seconds` it then still takes requests, so that load balancers see the 503 of /readyz first.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_ready: Callable[[], None],
+        asked: list[int],
+        not_ready_seconds: float,
+    ) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+        self._asked = asked
+        self._not_ready_seconds = not_ready_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
+        """Starts, unless the signal to stop came while the code was being loaded."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        if self._asked:
+            self.should_exit = True
+        elif self.started:
+            self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM: the app is not ready from now on, then uvicorn finishes what runs."""
+        begin_stop = getattr(self.config.app, "begin_stop", None)
+        if begin_stop is not None:
+            begin_stop()
+        if self._not_ready_seconds and self._loop is not None and not self._asked:
+            self._asked.append(sig)
+            exit_later = partial(
+                self._loop.call_later, self._not_ready_seconds, super().handle_exit, sig, None
+            )
+            self._loop.call_soon_threadsafe(exit_later)
+        else:
+            super().handle_exit(sig, frame)
+
+
+def server_config(app: Any, settings: "Settings") -> uvicorn.Config:
+    """The configuration of every web process."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=BoundedHttp,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        backlog=2048,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
