@@ -14,7 +14,7 @@ import structlog
 
 from namaskah import __version__
 from namaskah.accounts.sweep import sweep as sweep_accounts
-from namaskah.catalog.offers import refresh_offers
+from namaskah.catalog.refresh_offers import refresh_offers
 from namaskah.core.db import Database
 from namaskah.core.errors import NamaskahError
 from namaskah.core.ids import new_id

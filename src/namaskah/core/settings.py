@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, Field(alias="NAMASKAH_DATA_DIR")] = Path(".data")
     secret_key: Annotated[SecretStr | None, Field(alias="NAMASKAH_SECRET_KEY")] = None
 
-    verification_minutes: Annotated[int, Field(ge=1, le=60)] = 20
+    verification_minutes: Annotated[float, Field(ge=0.1, le=60)] = 20
     inventory_cooldown_seconds: Annotated[int, Field(ge=0, le=86400)] = 60
     message_retention_days: Annotated[int, Field(ge=1, le=90)] = 7
     number_mask_days: Annotated[int, Field(ge=1, le=365)] = 30

@@ -43,7 +43,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     request: StartRequest
     idempotency_key: str | None = None
     fingerprint: bytes = b""
-    minutes: int = 20
+    minutes: float = 20
     reuse_of: str | None = None
     now: datetime | None = None
 

@@ -70,7 +70,7 @@ END $$;
 -- The whole purchase of one of our own numbers: limits, money, number, verification, event, idempotency, in one statement.
 CREATE OR REPLACE FUNCTION verification_start_own(
     p_id text, p_txn text, p_user text, p_live boolean, p_key text, p_service text, p_country text, p_operator text, p_area text,
-    p_capability text, p_max_price bigint, p_metadata jsonb, p_idempotency text, p_fingerprint bytea, p_minutes integer,
+    p_capability text, p_max_price bigint, p_metadata jsonb, p_idempotency text, p_fingerprint bytea, p_minutes double precision,
     p_reuse_of text, p_at timestamptz,
     OUT outcome text, OUT status smallint, OUT body text, OUT price bigint, OUT available bigint
 ) LANGUAGE plpgsql AS $$
@@ -107,8 +107,8 @@ BEGIN
         number_id, number, price_micros, hold_id, api_key_id, created_at, pending_at, can_cancel_at, expires_at, sweep_at,
         estimated_delivery_seconds, reuse_of, metadata)
     VALUES (p_id, p_user, p_live, 'pending', q.service_id, p_service, p_country, n.operator, n.area_code, p_capability, 'inventory',
-        n.id, n.e164, q.price, p_txn, p_key, moment, moment, moment, moment + make_interval(mins => p_minutes),
-        moment + make_interval(mins => p_minutes),
+        n.id, n.e164, q.price, p_txn, p_key, moment, moment, moment, moment + make_interval(secs => p_minutes * 60),
+        moment + make_interval(secs => p_minutes * 60),
         (SELECT o.median_seconds FROM offers o WHERE o.service_id = q.service_id AND o.country = p_country
             AND o.operator = n.operator AND o.provider = 'inventory'),
         p_reuse_of, p_metadata)
@@ -131,14 +131,14 @@ END $$;
 -- The first half of a purchase from an upstream: the hold is taken and the question written down before it is asked.
 CREATE OR REPLACE FUNCTION verification_request(
     p_id text, p_txn text, p_user text, p_live boolean, p_key text, p_service text, p_country text, p_operator text, p_area text,
-    p_capability text, p_max_price bigint, p_metadata jsonb, p_idempotency text, p_fingerprint bytea, p_minutes integer,
+    p_capability text, p_max_price bigint, p_metadata jsonb, p_idempotency text, p_fingerprint bytea, p_minutes double precision,
     p_provider text, p_at timestamptz,
     OUT outcome text, OUT status smallint, OUT body text, OUT price bigint, OUT available bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz := coalesce(p_at, clock_timestamp());
     q record;
-    deadline timestamptz := moment + make_interval(mins => p_minutes);
+    deadline timestamptz := moment + make_interval(secs => p_minutes * 60);
 BEGIN
     IF p_idempotency IS NOT NULL THEN
         SELECT * INTO outcome, status, body FROM idempotency_look(p_user, p_live, p_idempotency, p_fingerprint);
