@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -229,6 +229,9 @@ async def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
     with EmbeddedPostgres(deep, fast_and_unsafe=True) as server:
         assert len(str(server.data_dir)) > embedded.SOCKET_PATH_BYTES
         assert await ask(server.url, "SELECT 1") == 1
+        outside = Path(parse_qs(urlsplit(server.url).query)["host"][0])
+        assert not outside.is_relative_to(server.data_dir)
+    assert not outside.exists()
 
 
 def test_a_socket_folder_that_somebody_else_made_is_refused(
@@ -239,6 +242,7 @@ def test_a_socket_folder_that_somebody_else_made_is_refused(
         server = EmbeddedPostgres(tmp_path / "a, b", fast_and_unsafe=True)
         with server:
             [folder] = Path(everybodys).glob("namaskah-*")
+        folder.mkdir()
         folder.chmod(0o777)
         with pytest.raises(EmbeddedPostgresError, match="mode 0700"):
             server.start()

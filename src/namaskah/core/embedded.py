@@ -68,9 +68,7 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     # What is there
@@ -187,9 +185,7 @@ class EmbeddedPostgres:
         options += ["--no-sync"] if self._fast else []
         self._run("initdb", "-D", str(begun), *options)
         # Single-user mode needs no client program and opens no port.
-        self._run(
-            "postgres", "--single", "-D", str(begun), "postgres", stdin=f"CREATE DATABASE {DATABASE};\n"
-        )
+        self._run("postgres", "--single", "-D", str(begun), "postgres", stdin=f"CREATE DATABASE {DATABASE};\n")
         begun.rename(self._cluster)
 
     def _run(self, program: str, *arguments: str, stdin: str = "") -> None:
@@ -210,9 +206,7 @@ class EmbeddedPostgres:
                 command += ["-c", f"{name}={value}"]
             written = self._rotate_log()
             with self.log.open("ab") as log:
-                self._child = self._run_as.popen(
-                    command, cwd=self.data_dir, stdin=subprocess.DEVNULL, output=log
-                )
+                self._child = self._run_as.popen(command, cwd=self.data_dir, stdin=subprocess.DEVNULL, output=log)
             if self._becomes_ready():
                 return
             reason = self.log.read_bytes()[written:].decode(errors="replace").strip()
@@ -308,8 +302,7 @@ class EmbeddedPostgres:
         folder = next(
             folder
             for folder in folders
-            if len(os.fsencode(folder / f".s.PGSQL.{port}")) <= SOCKET_PATH_BYTES
-            and not set(',"') & set(str(folder))
+            if len(os.fsencode(folder / f".s.PGSQL.{port}")) <= SOCKET_PATH_BYTES and not set(',"') & set(str(folder))
         )
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
@@ -317,9 +310,7 @@ class EmbeddedPostgres:
         # Where everybody may write, somebody else could have made it before us, to listen in our place.
         found = folder.lstat()
         if found.st_uid != self._run_as.uid or found.st_mode & 0o077 or folder.is_symlink():
-            raise EmbeddedPostgresError(
-                f"{folder} must be a folder of the server's own, mode 0700; remove it."
-            )
+            raise EmbeddedPostgresError(f"{folder} must be a folder of the server's own, mode 0700; remove it.")
         return folder
 
     def _rotate_log(self) -> int:
@@ -353,12 +344,15 @@ class EmbeddedPostgres:
         pid = self.pid
         if pid is None:
             return
+        socket_dir = Path(self._running_pidfile()[4])
         # The first lets it write everything out, the second leaves recovery to the next start.
         for number in (signal.SIGINT, signal.SIGQUIT):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
             if wait_until(lambda: not works_in(pid, self._cluster), STOP_SECONDS):
                 self._reap()
+                with contextlib.suppress(OSError):
+                    socket_dir.rmdir()  # it may lie outside the data folder, where nothing should be left
                 return
         raise EmbeddedPostgresError(f"PostgreSQL (process {pid}) on {self.data_dir} does not end.")
 
