@@ -60,7 +60,9 @@ async def buy(db: Any, principal: Principal, service: str = "telegram", country:
     return await start(db, purchase=Purchase(principal=principal, request=request, **rest), providers=providers, vault=VAULT)
 
 
-async def sms(db: Any, number: str, text: str = "Your code is 123456", *, message_id: str | None = None, sender: str = "Test") -> Accepted:
+async def sms(
+    db: Any, number: str, text: str = "Your code is 123456", *, message_id: str | None = None, sender: str = "Test"
+) -> Accepted:
     """A message for one of our own numbers comes in."""
     return await accept(
         db, vault=VAULT,

@@ -43,7 +43,9 @@ class Application(FastAPI):
     """One web process. `begin_stop` is called the moment it is asked to end: not ready any more, streams close."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(title="Namaskah", version=__version__, lifespan=self._lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+        super().__init__(
+            title="Namaskah", version=__version__, lifespan=self._lifespan, docs_url=None, redoc_url=None, openapi_url=None
+        )
         self.settings = settings
         self.started_at = time.monotonic()
         self.stopping = False

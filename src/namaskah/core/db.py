@@ -38,6 +38,13 @@ CONNECTION_LOST: tuple[type[BaseException], ...] = (
 )
 
 
+# The same, and an answer that did not come in time.
+GONE: tuple[type[BaseException], ...] = (*CONNECTION_LOST, TimeoutError)
+
+# Everything that the server or the way to it can say.
+DATABASE_ERRORS: tuple[type[BaseException], ...] = (asyncpg.PostgresError, *GONE)
+
+
 class Db(Protocol):
     """Anything that runs statements: the Database, or one connection inside a transaction."""
 
@@ -68,8 +75,14 @@ class Database:
             server_settings["role"] = role
         try:
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=max_size, reset=_keep, server_settings=server_settings,
-                command_timeout=30, timeout=5, max_inactive_connection_lifetime=0,
+                url,
+                min_size=1,
+                max_size=max_size,
+                reset=_keep,
+                server_settings=server_settings,
+                command_timeout=30,
+                timeout=5,
+                max_inactive_connection_lifetime=0,
             )
         except CONNECTION_LOST as error:
             raise DatabaseGone("The database does not answer; nothing was charged.", retry_after=2) from error
@@ -81,37 +94,37 @@ class Database:
             await asyncio.wait([self._bell], timeout=1)
         try:
             await asyncio.wait_for(self.pool.close(), 5)
-        except (TimeoutError, *CONNECTION_LOST):
+        except GONE:
             self.pool.terminate()
 
     async def fetch(self, query: str, *args: Any) -> Sequence[Any]:
         """All rows of a statement."""
-        with _gone_is_said():
+        with _SaysGone():
             async with self.pool.acquire(timeout=5) as connection:
                 return await connection.fetch(query, *args)
 
     async def fetchrow(self, query: str, *args: Any) -> Any:
         """The first row of a statement, or None."""
-        with _gone_is_said():
+        with _SaysGone():
             async with self.pool.acquire(timeout=5) as connection:
                 return await connection.fetchrow(query, *args)
 
     async def fetchval(self, query: str, *args: Any) -> Any:
         """The first value of the first row, or None."""
-        with _gone_is_said():
+        with _SaysGone():
             async with self.pool.acquire(timeout=5) as connection:
                 return await connection.fetchval(query, *args)
 
     async def execute(self, query: str, *args: Any) -> str:
         """Runs a statement; answers its command tag."""
-        with _gone_is_said():
+        with _SaysGone():
             async with self.pool.acquire(timeout=5) as connection:
                 return await connection.execute(query, *args)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
         """One connection inside one transaction: for what does not fit one statement. No outside call inside."""
-        with _gone_is_said():
+        with _SaysGone():
             async with self.pool.acquire(timeout=5) as connection, connection.transaction():
                 yield connection
 
@@ -142,15 +155,16 @@ class Database:
         await self.execute("SELECT pg_notify($1, $2)", channel, payload)
 
 
-class _gone_is_said:
+class _SaysGone:
     """Turns the driver's words for a lost database into the error that customers can understand."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if error is not None and isinstance(error, (*CONNECTION_LOST, TimeoutError)):
+        if error is not None and isinstance(error, GONE):
             raise DatabaseGone(
                 "The database does not answer. Ask again with the same Idempotency-Key to learn whether it was done.",
-                charged="unknown", retry_after=2,
+                charged="unknown",
+                retry_after=2,
             ) from error

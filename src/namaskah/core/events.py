@@ -54,12 +54,12 @@ class Subscription:
         self._hub = hub
         self._waiter: asyncio.Future[None] | None = None
 
-    async def next(self, timeout: float) -> list[EventRow]:
-        """All events that wait, or those that come within `timeout` seconds; none when that is over."""
+    async def next(self, seconds: float) -> list[EventRow]:
+        """All events that wait, or those that come within so many seconds; none when that is over."""
         if not self.rows and not self.overflowed:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(seconds):
                     await self._waiter
             except TimeoutError:
                 return []

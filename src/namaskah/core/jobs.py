@@ -35,10 +35,12 @@ UPDATE jobs SET locked_until = NULL, last_error = $3, due_at = clock_timestamp()
 """
 _DEAD = "UPDATE jobs SET locked_until = NULL, last_error = $2, dead_at = clock_timestamp() WHERE id = $1"
 _REST = """
-UPDATE jobs SET locked_until = NULL, attempts = 0, last_error = NULL, due_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1
+UPDATE jobs SET locked_until = NULL, attempts = 0, last_error = NULL, due_at = clock_timestamp() + make_interval(secs => $2)
+WHERE id = $1
 """
 _PLAN = """
-INSERT INTO jobs (kind, unique_key, due_at, max_attempts) VALUES ($1, 'every:' || $1, clock_timestamp() + make_interval(secs => $2), 1000000)
+INSERT INTO jobs (kind, unique_key, due_at, max_attempts)
+VALUES ($1, 'every:' || $1, clock_timestamp() + make_interval(secs => $2), 1000000)
 ON CONFLICT (unique_key) DO NOTHING
 """
 

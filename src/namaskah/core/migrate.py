@@ -24,7 +24,9 @@ DO $$ BEGIN
 EXCEPTION WHEN duplicate_object THEN NULL;
 END $$;
 DO $$ BEGIN
-    IF NOT pg_has_role(current_user, '{APP_ROLE}', 'MEMBER') THEN EXECUTE 'GRANT {APP_ROLE} TO ' || quote_ident(current_user); END IF;
+    IF NOT pg_has_role(current_user, '{APP_ROLE}', 'MEMBER') THEN
+        EXECUTE 'GRANT {APP_ROLE} TO ' || quote_ident(current_user);
+    END IF;
 END $$;
 GRANT USAGE ON SCHEMA public TO {APP_ROLE};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP_ROLE};
@@ -135,7 +137,9 @@ async def _upgrade(url: str) -> None:
 
     engine = create_async_engine(
         # asyncpg reads the URL itself: SQLAlchemy would pass it options such as sslmode that it does not know so.
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url),
+        poolclass=NullPool,
     )
     try:
         async with engine.connect() as connection:

@@ -39,9 +39,7 @@ def candidates() -> Iterator[Path]:
 def major_of(bindir: Path) -> int | None:
     """The major version of the server in `bindir`, or None when no server there runs on this machine."""
     try:
-        answer = subprocess.run(
-            [bindir / "postgres", "--version"], capture_output=True, text=True, timeout=10
-        )
+        answer = subprocess.run([bindir / "postgres", "--version"], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"PostgreSQL\) (\d+)", answer.stdout)
@@ -85,9 +83,7 @@ class RunAs:
         if self.switch_to:
             os.chown(path, self.switch_to.pw_uid, self.switch_to.pw_gid, follow_symlinks=False)
 
-    def popen(
-        self, command: list[str], *, cwd: Path, stdin: IO[bytes] | int, output: IO[bytes] | int
-    ) -> subprocess.Popen[bytes]:
+    def popen(self, command: list[str], *, cwd: Path, stdin: IO[bytes] | int, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         """Starts `command` in a session of its own: Ctrl-C reaches only us, and we stop it in order."""
         return subprocess.Popen(
             [*self.prefix, *command],

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from namaskah.core.db import CONNECTION_LOST
+from namaskah.core.db import DATABASE_ERRORS
 
 CHANNELS = ("namaskah_events", "namaskah_keys", "namaskah_catalog")
 # A connection that dies silently is noticed after both: a revoked key must stop working within a second.
@@ -65,7 +65,7 @@ class Signals:
         while True:
             try:
                 await self._listen()
-            except (*CONNECTION_LOST, asyncpg.PostgresError, TimeoutError) as error:
+            except DATABASE_ERRORS as error:
                 if self._ready.is_set():
                     _log.warning("signals_lost", error=type(error).__name__)
                     pause = 0.05

@@ -56,7 +56,8 @@ class Customer:
         place = (kind, verification_id)
         if place in self._came:
             return self._came[place]
-        waiting = self._waiting[place] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[tuple[float, dict[str, Any]]] = asyncio.get_running_loop().create_future()
+        self._waiting[place] = waiting
         try:
             async with asyncio.timeout(seconds):
                 return await waiting

@@ -42,7 +42,8 @@ async def running() -> AsyncIterator[Instance]:
         environment = {
             **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
             "ENVIRONMENT": "development", "NAMASKAH_DATA_DIR": folder, "PORT": str(port), "LOG_LEVEL": "WARNING",
-            "VERIFICATION_MINUTES": str(LIFETIME_SECONDS / 60), "INVENTORY_COOLDOWN_SECONDS": "0", "REQUESTS_PER_MINUTE": "1000000",
+            "VERIFICATION_MINUTES": str(LIFETIME_SECONDS / 60), "INVENTORY_COOLDOWN_SECONDS": "0",
+            "REQUESTS_PER_MINUTE": "1000000",
         }  # fmt: skip
         log = Path(folder) / "serve.log"
         with log.open("wb") as output:
@@ -81,7 +82,7 @@ async def _wait(url: str, process: asyncio.subprocess.Process, log: Path) -> Non
                 if (await client.get(f"{url}/health")).status_code == 200:
                     return
             await asyncio.sleep(0.05)
-    raise DidNotStart(log.read_text("utf-8", "replace")[-2000:])
+    raise DidNotStart((await asyncio.to_thread(log.read_text, "utf-8", "replace"))[-2000:])
 
 
 def _free_port() -> int:

@@ -30,8 +30,9 @@ from namaskah.wallet.register import register
 NUMBERS, AT_ONCE, EXPIRING, CANCELLING, RACING, REPLAYED = 200, 12, 8, 8, 20, 10
 _SERVICES = "SELECT slug FROM services WHERE NOT blocked AND NOT sandbox AND stopped_at IS NULL ORDER BY popularity"
 _SETTLED = """
-SELECT count(*) AS bought, count(*) FILTER (WHERE charged) AS charged, count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
-       count(*) FILTER (WHERE status = 'expired') AS expired, coalesce(sum(price_micros) FILTER (WHERE charged), 0)::bigint AS captured
+SELECT count(*) AS bought, count(*) FILTER (WHERE charged) AS charged,
+       count(*) FILTER (WHERE status = 'cancelled') AS cancelled, count(*) FILTER (WHERE status = 'expired') AS expired,
+       coalesce(sum(price_micros) FILTER (WHERE charged), 0)::bigint AS captured
 FROM verifications WHERE user_id = $1
 """
 _BALANCE = "SELECT balance_micros FROM wallets WHERE user_id = $1 AND livemode"
@@ -195,9 +196,7 @@ async def _prove(instance: Instance, play: Play, user_id: str, messages: int) ->
     report = await check(instance.db, full=True)
     tally.ledger_ok, tally.drift_micros = report.ok, report.drift_micros
     balance = await instance.db.fetchval(_BALANCE, user_id)
-    failures = broken(
-        tally, messages=messages, spent_micros=10_000 * MICROS - balance, captured_micros=row["captured"]
-    )
+    failures = broken(tally, messages=messages, spent_micros=10_000 * MICROS - balance, captured_micros=row["captured"])
     return tally, failures + [f"{found.invariant}: {found.subject}" for found in report.findings]
 
 

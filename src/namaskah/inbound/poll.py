@@ -23,11 +23,15 @@ UPDATE provider_orders o SET polls = polls + 1,
 FROM verifications v
 WHERE v.id = o.verification_id AND o.verification_id IN (
     SELECT verification_id FROM provider_orders
-    WHERE provider = $1 AND reference IS NOT NULL AND poll_at <= clock_timestamp() ORDER BY poll_at LIMIT 500 FOR UPDATE SKIP LOCKED)
+    WHERE provider = $1 AND reference IS NOT NULL AND poll_at <= clock_timestamp()
+    ORDER BY poll_at LIMIT 500 FOR UPDATE SKIP LOCKED)
 RETURNING o.reference, v.number
 """
 _END = "UPDATE provider_orders SET poll_at = NULL WHERE provider = $1 AND reference = ANY($2)"
-_NEXT = "SELECT extract(epoch FROM min(poll_at) - clock_timestamp())::float8 FROM provider_orders WHERE poll_at IS NOT NULL AND reference IS NOT NULL AND provider = ANY($1)"
+_NEXT = """
+SELECT extract(epoch FROM min(poll_at) - clock_timestamp())::float8 FROM provider_orders
+WHERE poll_at IS NOT NULL AND reference IS NOT NULL AND provider = ANY($1)
+"""
 
 
 async def poll_due(db: Database, *, providers: Providers, vault: Vault) -> int:

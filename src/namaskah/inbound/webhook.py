@@ -57,7 +57,14 @@ class Secrets:
 
 
 async def receive_webhook(
-    db: Database, *, vault: Vault, secrets: Secrets, source_id: str, headers: Mapping[str, str], body: bytes, now: datetime | None = None
+    db: Database,
+    *,
+    vault: Vault,
+    secrets: Secrets,
+    source_id: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime | None = None,
 ) -> Accepted:
     """Checks the signature over the raw bytes, then accepts the message.
 

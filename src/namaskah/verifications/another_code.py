@@ -19,9 +19,7 @@ WHERE v.id = $1 AND v.user_id = $2 AND v.livemode = $3
 """
 
 
-async def another_code(
-    db: Database, *, principal: Principal, verification_id: str, providers: Providers, vault: Vault
-) -> Answer:
+async def another_code(db: Database, *, principal: Principal, verification_id: str, providers: Providers, vault: Vault) -> Answer:
     """Tells the upstream to expect one more message; our own numbers always do. Costs nothing.
 
     Raises VerificationNotFound, NoCodeYet (the first one is still awaited), VerificationClosed, AnotherCodeNotPossible.

@@ -30,12 +30,16 @@ async def cancel(
         case "not_found":
             raise errors.VerificationNotFound()
         case "code_received":
-            raise errors.CodeAlreadyReceived("The code came first. The verification is paid and its code can be read.", charged=True)
+            raise errors.CodeAlreadyReceived(
+                "The code came first. The verification is paid and its code can be read.", charged=True
+            )
         case "already_released":
             raise errors.NumberAlreadyReleased("It ended before; the whole price was given back then.")
         case "requesting":
             raise errors.CancelTooEarly("The number is still being asked for; try again in a few seconds.", retry_after=5)
         case "too_early":
             seconds = max(1.0, row["wait_seconds"])
-            raise errors.CancelTooEarly(f"It can be cancelled in {seconds:.0f} seconds. Nothing was charged so far.", retry_after=seconds)
+            raise errors.CancelTooEarly(
+                f"It can be cancelled in {seconds:.0f} seconds. Nothing was charged so far.", retry_after=seconds
+            )
     return Answer(opened(row["body"], vault))

@@ -15,7 +15,9 @@ from namaskah.verifications.errors import VerificationNotFound
 from namaskah.verifications.shape import opened
 
 _WITH_MESSAGES = "CASE WHEN v.message_count > 0 THEN messages_json(v.id) ELSE '[]' END"
-_READ = f"SELECT verification_json(v, {_WITH_MESSAGES}) FROM verifications v WHERE v.id = $1 AND v.user_id = $2 AND v.livemode = $3"
+_READ = (
+    f"SELECT verification_json(v, {_WITH_MESSAGES}) FROM verifications v WHERE v.id = $1 AND v.user_id = $2 AND v.livemode = $3"
+)
 # The page's order is that of idx_verifications_user_created; the id decides between two of the same microsecond.
 _HISTORY = f"""
 SELECT v.id, v.created_at, verification_json(v, {_WITH_MESSAGES}) AS body
@@ -82,7 +84,8 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
         padded = cursor + "=" * (-len(cursor) % 4)
         moment, _, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").partition("|")
         parsed = datetime.fromisoformat(moment)
-        if parsed.tzinfo is None or not row_id.replace("_", "").isalnum() or len(row_id) > 40:
+        # At either end of the calendar a time zone leads outside of what the database can hold.
+        if parsed.tzinfo is None or not 2000 <= parsed.year < 9000 or not row_id.replace("_", "").isalnum() or len(row_id) > 40:
             raise ValueError
     except (ValueError, binascii.Error, OverflowError):
         raise InvalidCursor() from None

@@ -15,18 +15,24 @@ WHERE id IN (SELECT id FROM messages WHERE erased_at IS NULL AND created_at < cl
 # An event holds the ciphertexts of its day and the number; it is needed for replays only.
 _FORGET_EVENTS = f"""
 DELETE FROM events WHERE (user_id, livemode, seq) IN (
-    SELECT user_id, livemode, seq FROM events WHERE created_at < clock_timestamp() - $1::interval LIMIT {_BATCH} FOR UPDATE SKIP LOCKED)
+    SELECT user_id, livemode, seq FROM events WHERE created_at < clock_timestamp() - $1::interval
+    LIMIT {_BATCH} FOR UPDATE SKIP LOCKED)
 """
 _FORGET_KEYS = f"""
 DELETE FROM idempotency_keys WHERE (user_id, livemode, key) IN (
-    SELECT user_id, livemode, key FROM idempotency_keys WHERE created_at < clock_timestamp() - $1::interval LIMIT {_BATCH} FOR UPDATE SKIP LOCKED)
+    SELECT user_id, livemode, key FROM idempotency_keys WHERE created_at < clock_timestamp() - $1::interval
+    LIMIT {_BATCH} FOR UPDATE SKIP LOCKED)
 """
-_MASKED_TO = "SELECT coalesce((SELECT value::timestamptz FROM schema_state WHERE name = 'numbers_masked_to'), (SELECT min(created_at) FROM verifications))"
+_MASKED_TO = """
+SELECT coalesce((SELECT value::timestamptz FROM schema_state WHERE name = 'numbers_masked_to'),
+                (SELECT min(created_at) FROM verifications))
+"""
 # Day by day from where the last run ended, so that no run has to look at everything.
 _MASK = """
 WITH masked AS (
     UPDATE verifications SET number = left(number, 4) || repeat('*', greatest(length(number) - 4, 0))
-    WHERE status IN ('completed', 'cancelled', 'expired', 'failed') AND created_at >= $1 AND created_at < $2 AND number IS NOT NULL
+    WHERE status IN ('completed', 'cancelled', 'expired', 'failed') AND created_at >= $1 AND created_at < $2
+      AND number IS NOT NULL
     RETURNING 1
 )
 INSERT INTO schema_state SELECT 'numbers_masked_to', $2::timestamptz::text FROM (SELECT count(*) FROM masked) done

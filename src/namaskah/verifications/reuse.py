@@ -15,9 +15,7 @@ FROM verifications WHERE id = $1 AND user_id = $2 AND livemode = $3
 """
 
 
-async def reuse(
-    db: Database, *, purchase: Purchase, providers: Providers, vault: Vault
-) -> Answer:
+async def reuse(db: Database, *, purchase: Purchase, providers: Providers, vault: Vault) -> Answer:
     """A new verification on the number of `purchase.reuse_of`; the request's service and country are taken from there.
 
     Raises VerificationNotFound, ReuseNotPossible (still open, given to somebody else, or an upstream's number), and what

@@ -15,7 +15,8 @@ WITH done AS (
     SELECT ledger_adjust($1, $2, $3, $4, $5, $6, $7, $8::smallint, coalesce($9, clock_timestamp())) AS seq
 ), logged AS (
     INSERT INTO audit_log (actor_id, action, target, reason, detail)
-    SELECT $7, 'wallet.' || $4, $2, $6, jsonb_build_object('transaction', $1::text, 'amount_micros', $5::bigint, 'livemode', $3::boolean)
+    SELECT $7, 'wallet.' || $4, $2, $6,
+           jsonb_build_object('transaction', $1::text, 'amount_micros', $5::bigint, 'livemode', $3::boolean)
     FROM done WHERE $7 <> 'system'
 )
 SELECT seq FROM done
@@ -45,14 +46,28 @@ class AmountNotPositive(UnprocessableContent):
 
 
 async def credit(
-    db: Database, *, user_id: str, amount_micros: int, reason: str, actor_id: str, livemode: bool = True, now: datetime | None = None
+    db: Database,
+    *,
+    user_id: str,
+    amount_micros: int,
+    reason: str,
+    actor_id: str,
+    livemode: bool = True,
+    now: datetime | None = None,
 ) -> str:
     """Adds money; answers the transaction's id. Raises NoSuchWallet, AmountNotPositive."""
     return await _adjust(db, user_id, livemode, "credit", amount_micros, reason, actor_id, _FUNDING, now)
 
 
 async def debit(
-    db: Database, *, user_id: str, amount_micros: int, reason: str, actor_id: str, livemode: bool = True, now: datetime | None = None
+    db: Database,
+    *,
+    user_id: str,
+    amount_micros: int,
+    reason: str,
+    actor_id: str,
+    livemode: bool = True,
+    now: datetime | None = None,
 ) -> str:
     """Takes available money away; answers the transaction's id. Raises NoSuchWallet, DebitTooLarge, AmountNotPositive."""
     return await _adjust(db, user_id, livemode, "debit", amount_micros, reason, actor_id, _FUNDING, now)

@@ -21,42 +21,50 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
         SELECT t.id, coalesce(sum(e.amount_micros), 0)::bigint FROM transactions t LEFT JOIN entries e ON e.transaction_id = t.id
         WHERE t.created_at >= $1::timestamptz GROUP BY t.id HAVING coalesce(sum(e.amount_micros), 0) <> 0 OR count(e.*) < 2"""),
     ("a wallet equals its entries", """
-        SELECT w.user_id || CASE WHEN w.livemode THEN '' ELSE ' (test)' END, abs(w.balance_micros - s.available - s.held) + abs(w.held_micros - s.held)
+        SELECT w.user_id || CASE WHEN w.livemode THEN '' ELSE ' (test)' END,
+               abs(w.balance_micros - s.available - s.held) + abs(w.held_micros - s.held)
         FROM wallets w, LATERAL (
             SELECT coalesce(sum(e.amount_micros) FILTER (WHERE e.account = 1), 0)::bigint AS available,
                    coalesce(sum(e.amount_micros) FILTER (WHERE e.account = 2), 0)::bigint AS held
-            FROM transactions t JOIN entries e ON e.transaction_id = t.id WHERE t.user_id = w.user_id AND t.livemode = w.livemode) s
-        WHERE ($1::timestamptz = 'epoch' OR EXISTS (SELECT FROM transactions t WHERE t.user_id = w.user_id AND t.created_at >= $1::timestamptz))
+            FROM transactions t JOIN entries e ON e.transaction_id = t.id
+            WHERE t.user_id = w.user_id AND t.livemode = w.livemode) s
+        WHERE ($1::timestamptz = 'epoch'
+               OR EXISTS (SELECT FROM transactions t WHERE t.user_id = w.user_id AND t.created_at >= $1::timestamptz))
           AND (w.balance_micros <> s.available + s.held OR w.held_micros <> s.held)"""),
     ("nothing is negative and nothing over-held", """
         SELECT user_id, least(balance_micros, held_micros, balance_micros - held_micros) FROM wallets
         WHERE (balance_micros < 0 OR held_micros < 0 OR held_micros > balance_micros) AND $1::timestamptz IS NOT NULL"""),
     ("a hold is resolved within a minute of its deadline", """
         SELECT t.id, -t.amount_micros FROM transactions t
-        WHERE t.type = 'hold' AND t.created_at >= $1::timestamptz - interval '2 hours' AND t.hold_deadline_at < clock_timestamp() - interval '1 minute'
+        WHERE t.type = 'hold' AND t.created_at >= $1::timestamptz - interval '2 hours'
+          AND t.hold_deadline_at < clock_timestamp() - interval '1 minute'
           AND NOT EXISTS (SELECT FROM hold_resolutions r WHERE r.hold_id = t.id)"""),
     ("what was captured or released is what was held", """
-        SELECT r.hold_id, h.amount_micros + coalesce((SELECT -e.amount_micros FROM entries e WHERE e.transaction_id = r.transaction_id AND e.account = 2), 0)
+        SELECT r.hold_id, h.amount_micros - coalesce(e.amount_micros, 0)
         FROM transactions t JOIN hold_resolutions r ON r.transaction_id = t.id JOIN transactions h ON h.id = r.hold_id
+        LEFT JOIN entries e ON e.transaction_id = r.transaction_id AND e.account = 2
         WHERE t.created_at >= $1::timestamptz AND t.type IN ('capture', 'release')
-          AND (t.type <> r.kind OR h.type <> 'hold' OR -h.amount_micros IS DISTINCT FROM
-               (SELECT -e.amount_micros FROM entries e WHERE e.transaction_id = r.transaction_id AND e.account = 2))"""),
+          AND (t.type <> r.kind OR h.type <> 'hold' OR h.amount_micros IS DISTINCT FROM e.amount_micros)"""),
     ("a capture or release resolves a hold", """
-        SELECT t.id, t.amount_micros FROM transactions t WHERE t.type IN ('capture', 'release') AND t.created_at >= $1::timestamptz
+        SELECT t.id, t.amount_micros FROM transactions t
+        WHERE t.type IN ('capture', 'release') AND t.created_at >= $1::timestamptz
           AND NOT EXISTS (SELECT FROM hold_resolutions r WHERE r.transaction_id = t.id)"""),
     ("the held money of a wallet is that of its open verifications", """
         SELECT w.user_id, w.held_micros - o.held FROM wallets w, LATERAL (
             SELECT coalesce(sum(v.price_micros), 0)::bigint AS held, count(v.*) AS open FROM verifications v
             WHERE v.user_id = w.user_id AND v.livemode = w.livemode AND v.status IN ('pending', 'requesting')) o
-        WHERE ($1::timestamptz = 'epoch' OR w.held_micros > 0) AND (w.held_micros <> o.held OR w.open_count <> o.open)"""),
+        WHERE ($1::timestamptz = 'epoch' OR w.held_micros > 0)
+          AND (w.held_micros <> o.held OR w.open_count <> o.open)"""),
     ("a completed verification has a capture, a cancelled, expired or failed one a release", """
         SELECT v.id, v.price_micros FROM verifications v LEFT JOIN hold_resolutions r ON r.hold_id = v.hold_id
         WHERE v.created_at >= $1::timestamptz - interval '2 hours' AND r.kind IS DISTINCT FROM (CASE
             WHEN v.status = 'completed' THEN 'capture' WHEN v.status IN ('cancelled', 'expired', 'failed') THEN 'release' END)"""),
     ("a completed verification has received a code, and only it is charged", """
         SELECT v.id, v.price_micros FROM verifications v
-        WHERE v.created_at >= $1::timestamptz - interval '2 hours' AND (v.charged <> (v.status = 'completed') OR v.charged <> (v.code_received_at IS NOT NULL)
-          OR (v.status = 'completed' AND NOT EXISTS (SELECT FROM messages m WHERE m.verification_id = v.id AND m.has_code AND NOT m.late)))"""),
+        WHERE v.created_at >= $1::timestamptz - interval '2 hours'
+          AND (v.charged <> (v.status = 'completed') OR v.charged <> (v.code_received_at IS NOT NULL)
+            OR (v.status = 'completed'
+               AND NOT EXISTS (SELECT FROM messages m WHERE m.verification_id = v.id AND m.has_code AND NOT m.late)))"""),
     ("no payment is credited twice", """
         SELECT provider || ' ' || reference, sum(amount_micros)::bigint FROM payment_logs
         WHERE transaction_id IS NOT NULL AND $1::timestamptz IS NOT NULL GROUP BY provider, reference HAVING count(*) > 1"""),
@@ -65,7 +73,8 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
         WHERE n.busy AND $1::timestamptz IS NOT NULL AND (v.id IS NULL OR v.closed_at IS NOT NULL)"""),
     ("no number was sold twice for one service", """
         SELECT max(v.id), 0::bigint FROM verifications v
-        WHERE v.number_id IS NOT NULL AND v.reuse_of IS NULL AND $1::timestamptz = 'epoch' GROUP BY v.service_id, v.number_id HAVING count(*) > 1"""),
+        WHERE v.number_id IS NOT NULL AND v.reuse_of IS NULL AND $1::timestamptz = 'epoch'
+        GROUP BY v.service_id, v.number_id HAVING count(*) > 1"""),
 )  # fmt: skip
 _LAST = "SELECT max(checked_to) FROM ledger_checks WHERE ok"
 _KEEP = "INSERT INTO ledger_checks (kind, checked_to, ok, findings) VALUES ($1, $2, $3, $4)"
@@ -106,7 +115,11 @@ async def check(db: Database, *, full: bool) -> CheckReport:
             findings += [Finding(invariant, row[0], row[1]) for row in rows]
         ended: datetime = await connection.fetchval("SELECT clock_timestamp()")
     await db.execute(
-        _KEEP, "full" if full else "incremental", started, not findings, msgspec.json.encode([f._asdict() for f in findings]).decode()
+        _KEEP,
+        "full" if full else "incremental",
+        started,
+        not findings,
+        msgspec.json.encode([f._asdict() for f in findings]).decode(),
     )
     return CheckReport(
         not findings, sum(abs(f.micros) for f in findings), since, (ended - started).total_seconds(), tuple(findings)

@@ -2,10 +2,11 @@
 
 CREATE OR REPLACE FUNCTION event_append(
     p_user text, p_live boolean, p_seq bigint, p_type text, p_object text, p_data text, p_now timestamptz
-) RETURNS void LANGUAGE sql AS $$
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO events (user_id, livemode, seq, type, object_id, data, created_at)
-    VALUES (p_user, p_live, p_seq, p_type, p_object, p_data, p_now)
-$$;
+    VALUES (p_user, p_live, p_seq, p_type, p_object, p_data, p_now);
+END $$;
 
 -- The next number for an event that moves no money.
 CREATE OR REPLACE FUNCTION event_next(p_user text, p_live boolean) RETURNS bigint LANGUAGE sql AS $$

@@ -8,7 +8,9 @@ from namaskah.core.ids import new_id
 # What the test mode's wallet begins with and is refilled to: 100 USD that are none.
 TEST_BALANCE_MICROS = 100_000_000
 _OPEN = "INSERT INTO wallets (user_id, livemode) VALUES ($1, true), ($1, false)"
-_FILL = "SELECT ledger_adjust($1, $2, false, 'promotion', $3, 'test money to begin with', 'system', 5::smallint, clock_timestamp())"
+_FILL = (
+    "SELECT ledger_adjust($1, $2, false, 'promotion', $3, 'test money to begin with', 'system', 5::smallint, clock_timestamp())"
+)
 
 
 async def register(database: Database, *, email: str, password: str, terms_version: str) -> User:

@@ -115,7 +115,8 @@ CREATE TABLE countries (
     price_factor_bp integer NOT NULL CHECK (price_factor_bp > 0)
 );
 
--- A price that an operator has set by hand; operator '' means any. Without a row the service's base price times the country's factor holds.
+-- A price that an operator has set by hand; operator '' means any. Without a row the service's base price times the
+-- country's factor holds.
 CREATE TABLE prices (
     service_id   integer NOT NULL REFERENCES services,
     country      text COLLATE "C" NOT NULL REFERENCES countries,
@@ -203,7 +204,8 @@ CREATE TABLE transactions (
     id                     text COLLATE "C" PRIMARY KEY,
     user_id                text COLLATE "C" NOT NULL,
     livemode               boolean NOT NULL,
-    type                   text NOT NULL CHECK (type IN ('credit', 'debit', 'hold', 'capture', 'release', 'top_up', 'promotion', 'reversal')),
+    type                   text NOT NULL
+        CHECK (type IN ('credit', 'debit', 'hold', 'capture', 'release', 'top_up', 'promotion', 'reversal')),
     currency               text NOT NULL DEFAULT 'USD',
     amount_micros          bigint NOT NULL,
     balance_after_micros   bigint NOT NULL CHECK (balance_after_micros >= 0),
@@ -235,11 +237,15 @@ BEGIN
     RAISE EXCEPTION 'the ledger is append-only: % on % is refused; book a reversing transaction instead', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'NM001';
 END $$;
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transactions FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entries FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON hold_resolutions FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transactions
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON entries
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON hold_resolutions
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
 
--- All entries of a transaction come in one INSERT, so that the statement's own rows can be checked without looking at the table.
+-- All entries of a transaction come in one INSERT, so that the statement's own rows can be checked without looking at the
+-- table.
 CREATE FUNCTION entries_sum_to_zero() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM added GROUP BY transaction_id HAVING sum(amount_micros) <> 0) THEN
@@ -247,7 +253,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER sum_to_zero AFTER INSERT ON entries REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION entries_sum_to_zero();
+CREATE TRIGGER sum_to_zero AFTER INSERT ON entries REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION entries_sum_to_zero();
 
 CREATE TABLE payment_logs (
     id            text COLLATE "C" PRIMARY KEY,
@@ -332,7 +339,8 @@ CREATE TABLE verifications (
     id                text COLLATE "C" PRIMARY KEY,
     user_id           text COLLATE "C" NOT NULL,
     livemode          boolean NOT NULL,
-    status            text COLLATE "C" NOT NULL CHECK (status IN ('requesting', 'pending', 'completed', 'cancelled', 'expired', 'failed')),
+    status            text COLLATE "C" NOT NULL
+        CHECK (status IN ('requesting', 'pending', 'completed', 'cancelled', 'expired', 'failed')),
     service_id        integer NOT NULL REFERENCES services,
     service           text COLLATE "C" NOT NULL,
     country           text COLLATE "C" NOT NULL,
