@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "20261122_02"
-down_revision = "20261122_01"
+revision = "20261122_03"
+down_revision = "20261122_02"
 
 INDEXES = {
     "idx_verifications_user_created": "verifications (user_id, created_at DESC)",
