@@ -9,10 +9,7 @@ import pytest
 
 from namaskah.messages.extract import THRESHOLD, code_of, extract
 
-SAMPLES = [
-    json.loads(line)
-    for line in Path(__file__).with_name("samples.jsonl").read_text(encoding="utf-8").splitlines()
-]
+SAMPLES = [json.loads(line) for line in Path(__file__).with_name("samples.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def comparable(code: str | None) -> str:
@@ -53,6 +50,13 @@ def test_the_samples_speak_more_than_forty_languages() -> None:
         "Your promo code SAVE50 gives 50% off until 31.12.2025.",
         "2-step verification is on.",
         "See https://example.com/verify?code=482913 or write to help4829@example.com",
+        "Your PIN was used: 1250€ paid, €1250 to go, 1250 € later, $ 1250, 1250%, 1250 %.",
+        "Your PIN was used for Rs1250, 1250TL, 500mb, 30 min, 900 h, 1250 points and USD 7712.",
+        "Your PIN was used at 1,2,3,4,5,6,7,8,9,0,1 and 1-2-3-4-5-6-7-8-9-0-1-2 and 12-34567",
+        "YOUR CODE IS INVALID. YOUR CODE IS: NEVER SHARED",
+        "YOUR PASSWORD IS GONE FOR GOOD",
+        "YOUR CODE: SOON THERE",
+        "Your code is 123-4567",
         "Version 12.4.1 of 1xBet, 4shared and 9GAG is out.",
     ],
 )
@@ -76,9 +80,13 @@ def test_numbers_of_other_kinds_are_not_codes(text: str) -> None:
         ("验证码：４０９３１７，5分钟内有效", "409317"),
         ("【商城】验证码7712，您正在登录", "7712"),
         ("Your PIN: 903", "903"),
+        ("Your code is 48-29-13", "482913"),
         ("OTP482913 is valid for 10 min", "482913"),
         ("2715", "2715"),
         ("Acme 482913", "482913"),
+        ("YOUR ACME CODE: WXRT", "WXRT"),
+        ("Your verification code is 482913,10 min valid", "482913"),
+        ("Your verification code is 1,2,3,4,5,6", "123456"),
         ("Your code is \u202a482\u200b913\u202c", "482913"),
     ],
 )

@@ -55,6 +55,10 @@ def test_every_decimal_digit_becomes_ascii() -> None:
     assert all(fold("a" + digit) == f"a{unicodedata.decimal(digit)}" for digit in digits)
 
 
+def test_lower_case_keeps_every_offset_of_a_folded_text() -> None:
+    assert [hex(point) for point in range(0x110000) if len(fold(chr(point)).lower()) != len(fold(chr(point)))] == []
+
+
 @pytest.mark.parametrize(
     "piece",
     [

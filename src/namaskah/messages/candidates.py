@@ -39,7 +39,7 @@ _TOKEN = re.compile(
 )
 _DATE = re.compile(
     r"(?:\d{4}([-./])\d{1,2}\1\d{1,2}"
-    r"|\d{1,2}([-./])\d{1,2}(?:\2(?:\d{4}|\d{2}))?"
+    r"|[0-3]?\d([-./])[0-3]?\d(?:\2(?:\d{4}|\d{2}))?"
     r"|\d{1,2}[-/.](?:1[89]|2[0-9])\d\d|(?:19|20)\d\d[-/.]\d{1,2}"
     r"|\d{1,2}-[A-Za-z]{3,5}(?:-\d{2,4})?|\d{4}-[A-Za-z]{3}-\d{1,2})(?:[T,-]\d{1,2}[:.]\d\d.*)?"
 )
@@ -58,9 +58,11 @@ _PREFIX = re.compile(
     r"(?:otp|pin|tac|tan|code|kode|kod|cod|password|sms|no|is|pw|pass|passcode|token)-?(\d{4,8})",
     re.IGNORECASE,
 )
+# Capitals with a short number behind: a name (ACME24) as often as a code.
+_NAMED = re.compile(r"[A-Z]{3,}\d{1,3}")
 _MIXED = re.compile(r"(?=.*[A-Z])(?=.*[a-z])")
 _NEXT_WORD = re.compile(r"(?:['’-][a-z]{0,2} ?|[ \t]{0,2})([^\W\d_]{1,14}['.\"]?[^\W\d_]?)")
-_LAST_WORD = re.compile(r"([^\W\d_']{1,6}(?:[.'][^\W\d_]{1,2})?)[ .:]{0,2}$")
+_LAST_WORD = re.compile(r"([^\W\d_']{1,6}(?:[.'][^\W\d_]{1,2})?)[ .]{0,2}$")
 _PHONE_PREFIX = re.compile(r"(?:\+|(?<!\d)00)[ (]{0,2}$")
 # What stands before the year of a written date: "12 March ", "14 de enero de ", "Nov 5, ", "marca ".
 _BEFORE_YEAR = re.compile(
@@ -224,8 +226,10 @@ def _lettered(low: str, start: int, end: int, token: str) -> Found | None:
     bare = token.replace("-", "")
     if not bare.isalnum() or not 4 <= len(bare) <= 10 or _is_masked(low, start, end):
         return None
-    if _MASKED.fullmatch(token) or _GLUED.fullmatch(token) or _DATE.fullmatch(token):
+    if any(form.fullmatch(token) for form in (_MASKED, _GLUED, _DATE, _TIME)):
         return None
+    if _NAMED.fullmatch(token):
+        return Found(start, end, token, 0.62)
     shape = 0.84 if bare.isupper() else 0.66 if bare.islower() else 0.6
     return Found(start, end, token, shape)
 

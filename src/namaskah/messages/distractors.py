@@ -6,7 +6,8 @@ from namaskah.messages.words import load
 
 _LABELS: dict[str, str] = {
     "latin": """
-        ^order|^booking|^reservation|^invoice|^bill$|^receipt|^ticket|^parcel|^package|^tracking
+        ^order|^booking|^reservation|^invoice|^bill$|^receipt|^recibo|school code|station code
+        company code|bank code|^ticket|^parcel|^package|^tracking
         ^shipment|^consignment|^awb|^waybill|^ref$|^ref.|^reference|^refno|^txn|^transaction id
         ^account|^acct|^a/c|^ac no|^acc$|^iban|^card$|^cards$|ending in|^ending|ends with|^customer id
         ^cust|^client id|^member|^policy|^case$|^claim|^loan|^meter|^flight|^gate$|^room|^ward$|^plate
@@ -66,6 +67,8 @@ _LABELS: dict[str, str] = {
         ^siparis|^kargo|^fatura|^hesap|^kart$|^karti|^kartin|ile biten|biten kart|^tutar|^bakiye|^ref
         ^tel:|^musteri|^rezervasyon|^abone|^bilgi|indirim kodu|kupon|posta kodu|teslimat kodu
         kampanya kodu|^sifaris|^hesab|^balans|^mebleg|^buyurtma|^qoldiq|^summa|^hisob
+        ^mã đơn|^mã vận đơn|^mã giảm giá|^mã khuyến mãi|^mã kh$|^mã hđ|^mã vạch|^mã giao dịch$
+        ^mã khách hàng|^mã bưu|^mã số thuế|^mã đặt
         ^don hang|^ma don|^van don|^ma van don|^ma giam gia|^ma khuyen mai|ma vach|^tk$|^tai khoan
         ^so tk|^stk|^so du|^sd:|^so tien|^lh$|^lh:|lien he|^goi$|^tong dai|^hotline|^hoa don
         duoi so|^ma kh|^ma hd|^bks|^pesanan|^resi|^no. resi|^invois|^tagihan|^rekening|^rek$|^rek.
@@ -105,7 +108,7 @@ _LABELS: dict[str, str] = {
         كود خصم|رمز ترويجي|كوبون|رمز بريدي|كود الخصم|المنتهي|تنتهي ب
         سفارش|مرسوله|پیگیری|حساب|کارت|موجودی|مانده|تلفن|تماس|فاکتور|رهگیری|قبض|نوبت|مشتری|پذیرش|کدپستی
         کد پستی|کد تخفیف|کد ملی|کدرهگیری|کد رهگیری|کد سفارش|کد پیگیری|بارکد|کدام|یکدیگر|کدملی|شارژ
-        آرڈر|اکاؤنٹ|بیلنس|کارڈ|رقم|رابطہ|کال کریں|ہیلپ لائن|پارسل|ڈسکاؤنٹ کوڈ|پوسٹل کوڈ
+        آرڈر|اکاؤنٹ|بیلنس|کارڈ|رابطہ|کال کریں|ہیلپ لائن|پارسل|ڈسکاؤنٹ کوڈ|پوسٹل کوڈ
     """,
     "devanagari": """
         ऑर्डर|खाते|खाता|खात्या|शेष|राशि|कार्ड|कॉल|फोन|संपर्क|पार्सल|बुकिंग|शिल्लक|पिनकोड|पिन कोड|कूपन

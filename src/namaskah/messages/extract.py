@@ -65,16 +65,14 @@ def extract(text: str, *, sender: str | None = None) -> Extraction:
     if bound:
         return Extraction(bound, 0.99, (Candidate(bound, 0.99),))
     folded = blank_addresses(fold(text))
-    low = folded.lower()
-    if len(low) != len(folded):  # offsets must agree, whatever letters come
-        low = folded
+    low = folded.lower()  # of the same length: folding has taken the letters that grow
     found = candidates_in(folded, low)
     if sender:
         own = sender.strip().lstrip("+")
         found = [one for one in found if one.code != own]
     words = words_in(low) if found or _CAPITALS.search(folded) else []
     weighed = [Candidate(code, score) for code, score in scores(folded, low, found, words)] if found else []
-    weighed.sort(key=lambda one: -one.score)
+    weighed.sort(key=_rank, reverse=True)
     if not weighed or weighed[0].score < THRESHOLD:
         letters = _letters_only(folded, words)
         if letters is None:
@@ -89,6 +87,11 @@ def extract(text: str, *, sender: str | None = None) -> Extraction:
 def code_of(text: str) -> str | None:
     """Return the one-time code of `text` alone, or None when it carries none."""
     return extract(text).code
+
+
+def _rank(one: Candidate) -> float:
+    """Return the score, raised for digits: of two likely codes the one without letters is rarely a name."""
+    return one.score + 0.15 if one.score >= THRESHOLD and one.text.isdigit() else one.score
 
 
 def _origin_bound(text: str) -> str | None:

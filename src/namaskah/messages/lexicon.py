@@ -1,5 +1,5 @@
 """Finds the words of words.py and distractors.py in a folded, lower-cased message, fast.
-Word starts are looked up by their first two letters; stems that may sit inside a word are searched only when
+Word starts are looked up by their first three letters; stems that may sit inside a word are searched only when
 the message contains their script."""
 
 import re
@@ -12,7 +12,7 @@ MOST = 80  # keywords looked at in one message; a real one has a handful
 
 SECRET, PROMPT, PURPOSE, LABEL = range(4)
 
-_WORD_START = re.compile(r"(?<![a-z])[a-z][a-z/.]")
+_WORD_START = re.compile(r"(?<![a-z])[a-z](?=[a-z/.\u0251])")
 # First and last code point of the blocks a script's keywords are written in.
 _BLOCKS = {
     "greek": (0x370, 0x3FF), "cyrillic": (0x400, 0x52F), "armenian": (0x530, 0x58F), "hebrew": (0x590, 0x5FF),
@@ -23,9 +23,7 @@ _BLOCKS = {
     "georgian": (0x10A0, 0x10FF), "ethiopic": (0x1200, 0x139F), "khmer": (0x1780, 0x17FF),
     "mongolian": (0x1800, 0x18AF), "han": (0x3040, 0x9FFF), "hangul": (0xAC00, 0xD7AF),
 }  # fmt: skip
-_SCRIPT_OF_BLOCK = {
-    block: script for script, (first, last) in _BLOCKS.items() for block in range(first >> 7, (last >> 7) + 1)
-}
+_SCRIPT_OF_BLOCK = {block: script for script, (first, last) in _BLOCKS.items() for block in range(first >> 7, (last >> 7) + 1)}
 # Armenian shares its last block of 128 with Hebrew, Georgian its first with Burmese: look for both.
 _ALSO = {
     "armenian": "hebrew", "hebrew": "armenian", "cyrillic": "armenian", "georgian": "myanmar",
@@ -48,8 +46,10 @@ def _anchored() -> dict[str, list[tuple[str, bool, int]]]:
             if kind == SECRET and not stem.startswith("^"):
                 continue
             whole, plain = stem.endswith("$"), stem.strip("^$")
-            index.setdefault(plain[:2], []).append((plain, whole, kind))
-    for entries in index.values():
+            index.setdefault(plain[:3], []).append((plain, whole, kind))
+    for key, entries in index.items():
+        if len(key) == 3:
+            entries += index.get(key[:2], [])
         entries.sort(key=lambda entry: -len(entry[0]))
     return index
 
@@ -67,9 +67,7 @@ def _loose() -> dict[str, tuple[tuple[str, int], ...]]:
 
 def _shortest(pairs: list[tuple[str, int]]) -> list[tuple[str, int]]:
     return [
-        (stem, kind)
-        for stem, kind in pairs
-        if kind == LABEL or not any(o != stem and k == kind and o in stem for o, k in pairs)
+        (stem, kind) for stem, kind in pairs if kind == LABEL or not any(o != stem and k == kind and o in stem for o, k in pairs)
     ]
 
 
@@ -90,7 +88,8 @@ def words_in(low: str) -> list[Word]:
     found: list[Word] = []
     for match in _WORD_START.finditer(low):
         at = match.start()
-        for stem, whole, kind in _ANCHORED.get(match[0], ()):
+        key = low[at : at + 3]
+        for stem, whole, kind in _ANCHORED.get(key) or _ANCHORED.get(key[:2], ()):
             if low.startswith(stem, at):
                 end = at + len(stem)
                 if whole and end < len(low) and low[end].isalpha():

@@ -14,7 +14,7 @@ _LINK = re.compile(
     r"|\b(?:is|are|es|est|ist|lautet|zijn|ar|er|je|to|este|da|yra|ir|on|ni|ce|waa|adalah|ialah|la|ay|na|eh|e"
     r"|είναι|это|е|є|է|არის|הוא|هو|هی|است|هے)"
     r"|है|আছে|என்பது|คือ|ແມ່ນ|គឺ|မှာ|是|为|為|は|는|은)"
-    r"[\s:\"'\[(«「【*<>#-]*$"
+    r"(?: (?:the|le|la|el|il|o|de|the code|number|no))?[\s:\"'\[(«「【*<>#-]*$"
 )
 _LINK_AFTER = re.compile(
     r"[\s\])}\"'»」】*.:,-]*"
@@ -77,12 +77,15 @@ def scores(text: str, low: str, found: list[Found], words: list[Word]) -> list[t
 
 
 def labels_of(words: list[Word]) -> list[Word]:
-    """Return the labels among `words`, without those that begin inside a secret (号码 in 认证号码)."""
+    """Return the labels among `words`, without those that begin in, or are part of, a secret (号码 in 认证号码)."""
     secrets = [word for word in words if word.kind == SECRET]
     return [
         word
         for word in words
-        if word.kind == LABEL and not any(other.start < word.start < other.end for other in secrets)
+        if word.kind == LABEL
+        and not any(
+            other.start < word.start < other.end or (other.start == word.start and other.end > word.end) for other in secrets
+        )
     ]
 
 
@@ -109,9 +112,7 @@ def _bare(text: str, one: Found, labels: list[Word]) -> float:
     return 0.6 if named or six else 0.0
 
 
-def _belongs_to_label(
-    low: str, one: Found, labels: list[Word], secrets: list[Word], helpers: list[Word]
-) -> bool:
+def _belongs_to_label(low: str, one: Found, labels: list[Word], secrets: list[Word], helpers: list[Word]) -> bool:
     """Whether the number is that of an order, an account, a phone: a label is before it, no better word."""
     if _named_after(low, one, secrets, helpers):
         return False

@@ -22,7 +22,8 @@ _SECRETS: dict[str, str] = {
         haslo|hasla|heslo|^heslem|jelszo|jelszav|geslo|lozink|sifra|sifru|sifre|zaporka|slaptazod|parol
         fjalekalim
         pasahitz|gaksartzea|^bod$|cyfrinair|^chod|pasfhocal|focal faire|kalmar sirri
-        ma xac|ma kich hoat|ma dang nhap|ma dang ky|ma bao mat|ma kiem tra|ma so xac|ma cua ban|^ma la$
+        mã|ma zalo|ma telegram|ma facebook|ma grab|ma shopee|ma google|ma xac|ma kich hoat|ma dang nhap
+        ma dang ky|ma bao mat|ma kiem tra|ma so xac|ma cua ban|^ma la$
         ^ma:|^ma pin|ma giao dich otp
         ma truy cap|mat khau|mat ma|so xac minh|so ma xac
         ^sandi$|kata sandi|kata laluan|kata kunci|nomor verifikasi|^kata rahasia|nombor pengesahan
