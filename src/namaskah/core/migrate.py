@@ -4,6 +4,7 @@ The functions (*.sql beside their verbs) are replaced as a whole whenever their 
 date costs one query.
 """
 
+import asyncio
 import hashlib
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -78,7 +79,10 @@ async def migrate(url: str) -> bool:
     try:
         if await _has_release(connection):
             return False
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+        # Asking again and again, because a statement that waits for the lock holds a snapshot, and CREATE INDEX
+        # CONCURRENTLY waits for every snapshot: the two would wait for each other.
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
+            await asyncio.sleep(0.1)
         if await _has_release(connection):
             return False
         await _upgrade(url)
