@@ -1,5 +1,6 @@
 """The one way in for a message: stored first, then offered to its verification. A crash between the two loses nothing."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 from namaskah.core.crypto import Vault
@@ -16,9 +17,9 @@ class Accepted(NamedTuple):
     outcome: Outcome
 
 
-async def accept(db: Database, *, vault: Vault, message: NewMessage) -> Accepted:
+async def accept(db: Database, *, vault: Vault, message: NewMessage, now: datetime | None = None) -> Accepted:
     """Records the message and offers it. When only the second part fails, the sweeper of unhandled messages repeats it."""
-    recorded = await record(db, vault=vault, message=message)
+    recorded = await record(db, vault=vault, message=message, now=now)
     if recorded.duplicate:
         return Accepted(recorded.message_id, True, "already_handled")
-    return Accepted(recorded.message_id, False, await receive(db, message_id=recorded.message_id))
+    return Accepted(recorded.message_id, False, await receive(db, message_id=recorded.message_id, now=now))

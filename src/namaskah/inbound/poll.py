@@ -59,7 +59,7 @@ async def _poll_one(db: Database, provider: Provider, vault: Vault) -> int:
             _log.warning("poll_failed", provider=provider.name, kind=getattr(error, "kind", "timeout"))
             continue
         for order in polled:
-            await _take_in(db, provider, order, numbers[order.reference], vault)
+            await _take_in(db, provider, order, numbers.get(order.reference), vault)
         gone = [order.reference for order in polled if order.state in ("cancelled", "gone")]
         if gone:
             await db.execute(_END, provider.name, gone)

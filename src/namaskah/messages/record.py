@@ -18,7 +18,7 @@ INSERT INTO messages (id, origin, origin_message_id, reference, number, sender, 
                       confidence, withheld, received_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8::bytea IS NOT NULL, $9,
         EXISTS (SELECT FROM blocked_senders b WHERE $6 ILIKE replace(replace(b.pattern, '*', '%'), '?', '_')),
-        $10, clock_timestamp())
+        $10, coalesce($11, clock_timestamp()))
 ON CONFLICT (origin, origin_message_id) DO NOTHING RETURNING id
 """
 _FIRST = "SELECT id FROM messages WHERE origin = $1 AND origin_message_id = $2"
@@ -53,7 +53,7 @@ def code_context(message_id: str) -> str:
     return f"code:{message_id}"
 
 
-async def record(db: Database, *, vault: Vault, message: NewMessage) -> Recorded:
+async def record(db: Database, *, vault: Vault, message: NewMessage, now: datetime | None = None) -> Recorded:
     """Stores the message unhandled. The same message again changes nothing and answers the first one's id."""
     text = clean(message.text)[:MAX_TEXT]
     found = extract(text, sender=message.sender)
@@ -62,7 +62,7 @@ async def record(db: Database, *, vault: Vault, message: NewMessage) -> Recorded
     stored: Any = await db.fetchval(
         _RECORD, message_id, message.origin, message.origin_message_id, message.reference, message.number,
         clean(message.sender)[:100], vault.encrypt(text.encode(), context=text_context(message_id)), code,
-        found.confidence, message.received_at,
+        found.confidence, message.received_at, now,
     )  # fmt: skip
     if stored is None:
         return Recorded(await db.fetchval(_FIRST, message.origin, message.origin_message_id), True)

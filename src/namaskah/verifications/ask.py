@@ -62,8 +62,8 @@ async def ask_in_turn(db: Database, *, order: Asked, routes: list[Provider], vau
     """The finished answer. Raises NoNumbers, PriceAboveMax or ProviderDown when every route is known to have failed."""
     failure = "no_numbers"
     for place, provider in enumerate(routes):
-        if place:
-            await db.execute(_NEXT_ROUTE, order.verification_id, provider.name)
+        if place and await db.execute(_NEXT_ROUTE, order.verification_id, provider.name) == "UPDATE 0":
+            break  # it ended while we asked; a number bought now would belong to nobody
         try:
             async with asyncio.timeout(BUY_TIMEOUT_SECONDS):
                 bought = await provider.buy(order.order())

@@ -38,7 +38,8 @@ BEGIN
         outcome := 'not_yet';
         RETURN;
     END IF;
-    IF v.id IS NULL OR v.closed_at < moment - interval '1 hour' THEN
+    -- A message that lay unhandled while its number changed hands is not the new customer's, to read or to pay.
+    IF v.id IS NULL OR v.closed_at < moment - interval '1 hour' OR (m.reference IS NULL AND m.created_at < v.pending_at) THEN
         UPDATE messages SET handled_at = moment WHERE id = p_message;
         verification_id := NULL;
         outcome := 'no_verification';
@@ -73,6 +74,21 @@ BEGIN
     PERFORM event_append(v.user_id, v.livemode, seq, kind, v.id, verification_json(v, messages_json(v.id)), moment);
 END $$;
 
+-- What was held and is given back counts no longer against the daily cap of the key that bought it. Called before the
+-- wallets are locked, as a purchase pays in before it takes its hold; rows in order, so that batches do not cross.
+CREATE OR REPLACE FUNCTION api_key_spend_return(p_released verifications[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM api_key_spend s
+    WHERE (s.key_id, s.day) IN (SELECT r.api_key_id, (r.created_at AT TIME ZONE 'UTC')::date FROM unnest(p_released) r)
+    ORDER BY s.key_id, s.day FOR UPDATE;
+    IF FOUND THEN
+        UPDATE api_key_spend s SET spent_micros = greatest(s.spent_micros - r.amount, 0)
+        FROM (SELECT api_key_id, (created_at AT TIME ZONE 'UTC')::date AS day, sum(price_micros) AS amount
+              FROM unnest(p_released) GROUP BY 1, 2) r
+        WHERE s.key_id = r.api_key_id AND s.day = r.day;
+    END IF;
+END $$;
+
 -- Releases one verification's hold, marks it as ended in `p_status` and appends the event. The caller has locked the row.
 CREATE OR REPLACE FUNCTION verification_release(
     v verifications, p_status text, p_txn text, p_actor text, p_failure text, p_pause integer, p_now timestamptz
@@ -82,8 +98,9 @@ DECLARE
     ended verifications;
     body text;
 BEGIN
+    PERFORM api_key_spend_return(ARRAY[v]);
     SELECT r.event_seq INTO seq FROM ledger_release(
-        ARRAY[ROW(p_txn, v.hold_id, v.user_id, v.livemode, v.price_micros, v.id, p_status <> 'failed', (v.created_at AT TIME ZONE 'UTC')::date)
+        ARRAY[ROW(p_txn, v.hold_id, v.user_id, v.livemode, v.price_micros, v.id, v.status = 'pending', (v.created_at AT TIME ZONE 'UTC')::date)
               ::hold_to_release], p_status, p_actor, p_now) r;
     UPDATE verifications x SET status = p_status, settled_at = p_now, closed_at = p_now, sweep_at = NULL, failure = p_failure
     WHERE x.id = v.id RETURNING * INTO ended;
@@ -151,6 +168,7 @@ BEGIN
     IF cardinality(due) = 0 THEN
         RETURN;
     END IF;
+    PERFORM api_key_spend_return(ARRAY(SELECT d FROM unnest(due) d WHERE (d).status IN ('pending', 'requesting')));
     RETURN QUERY
     WITH rows AS (
         SELECT (d).*, p_txns[row_number() OVER ()::integer] AS txn FROM unnest(due) d
