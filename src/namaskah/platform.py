@@ -48,4 +48,5 @@ class Platform:
         await self.hub.stop()
         await self.signals.stop()
         await self.keys.stop()
+        await self.catalogue.stop()
         await self.db.close()

@@ -38,8 +38,7 @@ WITHOUT_NUMBERING_PLAN = {"aq", "bv", "gs", "hm", "pn", "tf", "um"}
 HEADERS = {
     "services.csv": "slug,name,category,base_price_usd,popularity,keywords",
     "countries.csv": "code,name,dial,price_factor_bp,min_digits,max_digits",
-    "plans.csv": "slug,name,monthly_price_usd,discount_bp,max_concurrent,max_per_hour,daily_spend_usd,"
-    "api_keys,min_delivery_bp",
+    "plans.csv": "slug,name,monthly_price_usd,discount_bp,max_concurrent,max_per_hour,daily_spend_usd,api_keys,min_delivery_bp",
     "blocked_senders.csv": "pattern,category,reason",
 }
 READERS: dict[str, Callable[[Path], object]] = {

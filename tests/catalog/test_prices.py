@@ -114,9 +114,7 @@ async def test_prices_are_those_that_an_order_would_cost(filled: Database, catal
             plan,
         )
         found = await listed(catalogue, await add_user(filled, plan=plan))
-        assert {code: item.price_from for code, item in found.items()} == {
-            row["slug"]: money(int(row["micros"])) for row in rows
-        }
+        assert {code: item.price_from for code, item in found.items()} == {row["slug"]: money(int(row["micros"])) for row in rows}
 
 
 async def test_the_same_bytes_are_served_until_something_changes(filled: Database, catalogue: Catalogue) -> None:
@@ -208,6 +206,25 @@ async def test_while_the_database_is_away_the_old_lists_are_served_for_an_hour(
         await catalogue.services_json(user_id)
     with pytest.raises(DatabaseGone):
         await catalogue.countries_json()
+
+
+async def test_a_database_that_hangs_makes_few_requests_wait(
+    filled: Database, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id = await add_user(filled)
+    before = await catalogue.services_json(user_id)
+
+    async def hang(*_args: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(filled, "fetch", hang)
+    monkeypatch.setattr(filled, "fetchval", hang)
+    monkeypatch.setattr(prices, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(prices, "monotonic", lambda: time.monotonic() + 1000)
+    started = time.monotonic()
+    for _ in range(100):
+        assert await catalogue.services_json(user_id) == before
+    assert time.monotonic() - started < 1
 
 
 async def test_a_process_that_never_read_them_says_so(filled: Database, signals: Signals) -> None:

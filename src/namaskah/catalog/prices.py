@@ -216,10 +216,13 @@ class Catalogue:
             return lists
         age = monotonic() - lists.taken_at
         if lists.changes != self._changes or age > (FRESH_SECONDS if self._signals.healthy else UNHEARD_SECONDS):
-            if self._refreshing is not None or monotonic() >= self._retry_at:
+            if monotonic() >= self._retry_at:
                 refreshing = self._refresh()
                 if age > OLD_SECONDS:
-                    await asyncio.wait([refreshing], timeout=WAIT_SECONDS)
+                    done, _ = await asyncio.wait([refreshing], timeout=WAIT_SECONDS)
+                    if not done:
+                        # A database that hangs must not make every request wait.
+                        self._retry_at = monotonic() + RETRY_SECONDS
                     lists = self._lists or lists
             if monotonic() - lists.taken_at > LONGEST_SECONDS:
                 raise DatabaseGone("The catalogue is out of date and cannot be read.", retry_after=2)
