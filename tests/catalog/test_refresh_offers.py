@@ -203,6 +203,18 @@ async def test_a_long_absence_is_made_up_for_in_bounded_runs(filled: Database, d
     assert (await offer(filled, "telegram"))["sample_size"] == 100
 
 
+async def test_figures_from_before_a_long_absence_go_as_well(filled: Database, db: Any, user_id: str) -> None:
+    await add_order(db, user_id, "whatsapp", at=NOW - timedelta(days=1), status="completed")
+    await refresh_offers(filled, now=NOW)
+    later = NOW + timedelta(days=9)
+    for hour in range(30):
+        await add_order(db, user_id, "telegram", at=later - timedelta(hours=hour, minutes=1), status="completed")
+    while (await refresh_offers(filled, now=later)).behind:
+        pass
+    assert (await offer(filled, "telegram"))["sample_size"] == 30
+    assert (await offer(filled, "whatsapp"))["sample_size"] == 0
+
+
 async def test_two_workers_do_not_do_it_twice(filled: Database, db: Any, user_id: str) -> None:
     for _ in range(20):
         await add_order(db, user_id, "telegram", at=NOW - timedelta(hours=1), status="completed")
