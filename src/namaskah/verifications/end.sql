@@ -14,7 +14,7 @@ $$;
 -- An SMS meets its verification. 'captured' moved money; 'late', 'message' and 'withheld' never do.
 CREATE OR REPLACE FUNCTION verification_receive(
     p_message text, p_txn text, p_at timestamptz, OUT outcome text, OUT verification_id text, OUT user_id text, OUT livemode boolean
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     moment timestamptz := coalesce(p_at, clock_timestamp());
     m messages;
@@ -114,7 +114,7 @@ END $$;
 CREATE OR REPLACE FUNCTION verification_cancel(
     p_id text, p_user text, p_live boolean, p_txn text, p_pause integer, p_at timestamptz,
     OUT outcome text, OUT body text, OUT wait_seconds double precision
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     moment timestamptz := coalesce(p_at, clock_timestamp());
     v verifications;
@@ -159,7 +159,7 @@ END $$;
 -- Everything that is due: open orders are released, completed ones give their number back. Several workers share the
 -- rows by SKIP LOCKED. p_txns are ready ids, one for each row that may be taken; LIMIT is a literal on purpose.
 CREATE OR REPLACE FUNCTION verification_sweep(p_txns text[], p_pause integer, p_at timestamptz)
-RETURNS TABLE (user_id text, livemode boolean, released integer, closed integer) LANGUAGE plpgsql AS $$
+RETURNS TABLE (user_id text, livemode boolean, released integer, closed integer) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     moment timestamptz := coalesce(p_at, clock_timestamp());
     due verifications[];
@@ -213,7 +213,7 @@ END $$;
 -- The customer is done with a completed verification: its number becomes free before the time is up.
 CREATE OR REPLACE FUNCTION verification_finish(
     p_id text, p_user text, p_live boolean, p_pause integer, p_at timestamptz, OUT outcome text, OUT body text
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     moment timestamptz := coalesce(p_at, clock_timestamp());
     v verifications;
