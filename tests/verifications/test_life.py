@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from namaskah.catalog.errors import UnknownCountry, UnknownService
 from namaskah.core.money import micros_from_text
 from namaskah.verifications import errors
 from namaskah.verifications.answer import Answer
@@ -213,9 +214,9 @@ async def test_refusals_move_no_money(database):
     await own_numbers(database)
     for buyer, wishes, refusal in (
         (who, {}, errors.InsufficientFunds),
-        (rich, {"service": "nothing-like-it"}, errors.UnknownService),
-        (rich, {"service": "test_success"}, errors.UnknownService),
-        (rich, {"country": "xx"}, errors.UnknownCountry),
+        (rich, {"service": "nothing-like-it"}, UnknownService),
+        (rich, {"service": "test_success"}, UnknownService),
+        (rich, {"country": "xx"}, UnknownCountry),
         (rich, {"service": "paypal"}, errors.ServiceBlocked),
         (rich, {"country": "gb"}, errors.NoNumbers),
         (rich, {"max_price": "0.01"}, errors.PriceAboveMax),

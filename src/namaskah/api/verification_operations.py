@@ -6,6 +6,7 @@ from namaskah.api import events, examples
 from namaskah.api import verifications as handlers
 from namaskah.api.operation import Operation, PathId, Success
 from namaskah.api.verifications import VerificationPage
+from namaskah.catalog.errors import UnknownCountry, UnknownService
 from namaskah.core.cursor import InvalidCursor
 from namaskah.core.money import InvalidAmount
 from namaskah.verifications import errors
@@ -14,7 +15,7 @@ from namaskah.verifications.shape import Verification
 _ID: Final = PathId("ver", errors.VerificationNotFound, "The verification's id.")
 _TAG: Final = "Verifications"
 _PURCHASE: Final = (
-    errors.UnknownService, errors.UnknownCountry, errors.ServiceBlocked, errors.ServiceStopped, errors.AccountDisabled,
+    UnknownService, UnknownCountry, errors.ServiceBlocked, errors.ServiceStopped, errors.AccountDisabled,
     errors.NoNumbers, errors.PriceAboveMax, errors.ProviderDown, errors.InsufficientFunds, errors.LimitReached,
     errors.IdempotencyMismatch, errors.StillRunning, InvalidAmount,
 )  # fmt: skip

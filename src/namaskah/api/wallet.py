@@ -1,6 +1,5 @@
 """The wallet and its statement over HTTP."""
 
-from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -9,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from namaskah.api.call import Call, Reply
 from namaskah.api.errors import TestKeyNeeded
 from namaskah.api.fields import Cursor, Limit, given
-from namaskah.core.cursor import InvalidCursor, make_cursor, read_cursor
+from namaskah.core.cursor import moment_and_id, page_after
 from namaskah.wallet.adjust import refill_test
 from namaskah.wallet.queries import Transaction, transactions, wallet
 from namaskah.wallet.register import TEST_BALANCE_MICROS
@@ -17,7 +16,6 @@ from namaskah.wallet.register import TEST_BALANCE_MICROS
 TransactionType = Literal["credit", "debit", "hold", "capture", "release", "top_up", "promotion", "reversal"]
 _encode: Final = msgspec.json.Encoder().encode
 # A moment before which no account was opened, and after which nobody can have asked.
-_YEARS: Final = range(2000, 9000)
 
 
 class TransactionsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,12 +48,12 @@ async def list_transactions(call: Call) -> Reply:
         livemode=call.principal.livemode,
         kind=given(query.type),
         limit=query.limit + 1,
-        after=None if query.cursor is UNSET else _place(query.cursor),
+        after=None if query.cursor is UNSET else moment_and_id(query.cursor),
     )
     following = None
     if len(rows) > query.limit:
         last = rows[query.limit - 1]
-        following = make_cursor([last.created_at.isoformat(), last.id])
+        following = page_after(last.created_at, last.id)
     return Reply(_encode(TransactionPage(rows[: query.limit], following)))
 
 
@@ -65,14 +63,3 @@ async def refill_test_wallet(call: Call) -> Reply:
         raise TestKeyNeeded("A live wallet is filled by paying. Nothing was credited.")
     await refill_test(call.platform.db, user_id=call.principal.user_id, to_micros=TEST_BALANCE_MICROS)
     return await read_wallet(call)
-
-
-def _place(cursor: str) -> tuple[datetime, str]:
-    moment, row_id = read_cursor(cursor, parts=2)
-    try:
-        parsed = datetime.fromisoformat(moment)
-    except ValueError:
-        raise InvalidCursor() from None
-    if parsed.tzinfo is None or parsed.year not in _YEARS:
-        raise InvalidCursor()
-    return parsed, row_id

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -10,6 +11,8 @@ import msgspec
 from namaskah.core.errors import UnprocessableContent
 
 _LONGEST: Final = 512
+# What PostgreSQL and every time zone's offset can bear.
+_YEARS: Final = range(1970, 9999)
 
 
 class InvalidCursor(UnprocessableContent):
@@ -36,3 +39,20 @@ def read_cursor(cursor: str, *, parts: int) -> list[str]:
     if len(place) != parts or any("\0" in part for part in place):
         raise InvalidCursor()
     return place
+
+
+def page_after(moment: datetime, row_id: str) -> str:
+    """The cursor after a row of a list that is ordered by time and id."""
+    return make_cursor([moment.isoformat(), row_id])
+
+
+def moment_and_id(cursor: str) -> tuple[datetime, str]:
+    """The time and id that such a cursor names. Raises InvalidCursor."""
+    moment, row_id = read_cursor(cursor, parts=2)
+    try:
+        parsed = datetime.fromisoformat(moment)
+    except ValueError:
+        raise InvalidCursor() from None
+    if parsed.tzinfo is None or parsed.year not in _YEARS:
+        raise InvalidCursor()
+    return parsed, row_id

@@ -181,22 +181,24 @@ class Hub:
             self._marked.clear()
             if not keys:
                 return
-            after = [min(subscription.seq for subscription in self._subscriptions[key]) for key in keys]
+            after = {key: min(subscription.seq for subscription in self._subscriptions[key]) for key in keys}
             try:
-                rows = await self._db.fetch(_READ, [key[0] for key in keys], [key[1] for key in keys], after)
+                rows = await self._db.fetch(_READ, [key[0] for key in keys], [key[1] for key in keys], list(after.values()))
             except DatabaseGone:
                 # The look at the table a second later tries again.
                 _log.warning("events_not_read")
                 return
-            self._hand_out(rows)
+            self._hand_out(rows, after)
 
-    def _hand_out(self, rows: Any) -> None:
+    def _hand_out(self, rows: Any, after: dict[Key, int]) -> None:
         counts: dict[Key, int] = {}
         for user_id, livemode, *rest in rows:
             key = (user_id, livemode)
             event = EventRow(*rest)
             for subscription in self._subscriptions.get(key, ()):
-                subscription.put(event)
+                # One that came while this was being read may want older rows first: its own mark has it read again.
+                if subscription.seq >= after[key]:
+                    subscription.put(event)
             counts[key] = counts.get(key, 0) + 1
         # A full page means that there is more.
         self._marked.update(key for key, count in counts.items() if count >= 200)

@@ -3,18 +3,6 @@
 from namaskah.core.errors import Conflict, Forbidden, NotFound, PaymentRequired, TooManyRequests, UnprocessableContent
 
 
-class UnknownService(UnprocessableContent):
-    """There is no such service."""
-
-    code = "unknown_service"
-
-
-class UnknownCountry(UnprocessableContent):
-    """There is no such country."""
-
-    code = "unknown_country"
-
-
 class ServiceBlocked(Forbidden):
     """This service is not offered: its category is closed by our acceptable use policy."""
 

@@ -1,16 +1,13 @@
 """Reading verifications. The acting account is an argument everywhere, so that nobody reads what is not theirs."""
 
-import base64
-import binascii
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from namaskah.accounts.principal import Principal
 from namaskah.core.crypto import Vault
+from namaskah.core.cursor import moment_and_id, page_after
 from namaskah.core.db import Db
-from namaskah.core.errors import UnprocessableContent
 from namaskah.verifications.errors import VerificationNotFound
 from namaskah.verifications.shape import opened
 
@@ -26,12 +23,6 @@ WHERE v.user_id = $1 AND v.livemode = $2
 """
 _ORDER = " ORDER BY v.created_at DESC, v.id DESC LIMIT "
 _STANDING = "SELECT status, message_count FROM verifications WHERE id = $1 AND user_id = $2 AND livemode = $3"
-
-
-class InvalidCursor(UnprocessableContent):
-    """The cursor is not one that we gave out."""
-
-    code = "invalid_cursor"
 
 
 async def read(db: Db, *, principal: Principal, verification_id: str, vault: Vault) -> bytes:
@@ -61,32 +52,13 @@ async def history(
             arguments.append(wish)
             wishes += f" AND {column} = ${len(arguments)}"
     if cursor is not None:
-        arguments += read_cursor(cursor)
+        arguments += moment_and_id(cursor)
         wishes += f" AND (v.created_at, v.id) < (${len(arguments) - 1}, ${len(arguments)})"
     # Only what is wished for stands in the statement, and the limit as a literal: the planner then knows the page is short.
     rows = await db.fetch(f"{_HISTORY}{wishes}{_ORDER}{int(limit) + 1}", *arguments)
     page = rows[:limit]
     following = None
     if len(rows) > limit:
-        following = make_cursor(page[-1]["created_at"], page[-1]["id"])
+        following = page_after(page[-1]["created_at"], page[-1]["id"])
     data = b",".join(opened(row["body"], vault) for row in page)
     return b'{"data":[' + data + b'],"next_cursor":' + msgspec.json.encode(following) + b"}"
-
-
-def make_cursor(created_at: datetime, row_id: str) -> str:
-    """The place after a row in a list that is ordered by time and id."""
-    return base64.urlsafe_b64encode(f"{created_at.isoformat()}|{row_id}".encode()).decode().rstrip("=")
-
-
-def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """The place that a cursor names. Raises InvalidCursor."""
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        moment, _, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").partition("|")
-        parsed = datetime.fromisoformat(moment)
-        # At either end of the calendar a time zone leads outside of what the database can hold.
-        if parsed.tzinfo is None or not 2000 <= parsed.year < 9000 or not row_id.replace("_", "").isalnum() or len(row_id) > 40:
-            raise ValueError
-    except (ValueError, binascii.Error, OverflowError):
-        raise InvalidCursor() from None
-    return parsed, row_id

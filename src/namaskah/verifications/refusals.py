@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 
+from namaskah.catalog.errors import UnknownCountry, UnknownService
 from namaskah.core.errors import NamaskahError
 from namaskah.core.money import text_from_micros
 from namaskah.verifications import errors
@@ -17,9 +18,9 @@ def refused(outcome: str, *, service: str, country: str, price: int | None, avai
     """The error for an outcome of the start functions."""
     match outcome:
         case "unknown_service":
-            return errors.UnknownService(f"There is no service {service!r}. {_UNCHARGED}")
+            return UnknownService(f"There is no service {service!r}. {_UNCHARGED}")
         case "unknown_country":
-            return errors.UnknownCountry(f"There is no country {country!r}: give the ISO code, such as us. {_UNCHARGED}")
+            return UnknownCountry(f"There is no country {country!r}: give the ISO code, such as us. {_UNCHARGED}")
         case "service_blocked":
             return errors.ServiceBlocked(f"{service!r} is closed by our acceptable use policy. {_UNCHARGED}")
         case "service_stopped":
