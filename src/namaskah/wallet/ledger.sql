@@ -116,9 +116,10 @@ END $$;
 CREATE OR REPLACE FUNCTION ledger_release(p_holds hold_to_release[], p_reason text, p_actor text, p_now timestamptz)
 RETURNS TABLE (hold text, event_seq bigint) LANGUAGE plpgsql AS $$
 BEGIN
+    -- NO KEY: purchases that are under way have a foreign key's lock on the wallet long before they come to its update.
     PERFORM FROM wallets w
     WHERE (w.user_id, w.livemode) IN (SELECT DISTINCT h.user_id, h.livemode FROM unnest(p_holds) h)
-    ORDER BY w.user_id, w.livemode FOR UPDATE;
+    ORDER BY w.user_id, w.livemode FOR NO KEY UPDATE;
 
     RETURN QUERY
     WITH given AS (
