@@ -17,6 +17,8 @@ from namaskah.wallet.adjust import credit
 
 VAULT = Vault(bytes(range(32)))
 _count = itertools.count(1)
+# Numbers have room for a thousand sources; each test has a database of its own, so that they may begin again.
+_sources = itertools.count(1)
 _USER = """
 INSERT INTO users (id, email, plan, terms_version, terms_accepted_at) VALUES ($1, $2, $3, '2026-11-01', now())
 """
@@ -44,7 +46,7 @@ async def own_numbers(
 ) -> str:
     """Numbers of our own in one new source; answers the source's id."""
     source_id = new_id("src")
-    first = next(_count) * 10_000
+    first = next(_sources) % 1000 * 10_000
     encrypted = VAULT.encrypt(b"whsec_" + b"c2VjcmV0" * 4, context=source_id)
     await db.execute("INSERT INTO number_sources (id, name, secret_encrypted) VALUES ($1, $1, $2)", source_id, encrypted)
     await db.execute(_NUMBERS, _PREFIXES[country], country, operator, area_code, voice, source_id, first, count)

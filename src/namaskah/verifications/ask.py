@@ -98,6 +98,7 @@ async def assigned(db: Database, *, order: Asked, provider: Provider, bought: Bo
                 origin=provider.name, origin_message_id=message.message_id, reference=bought.reference, number=bought.number,
                 sender=message.sender, text=message.text, received_at=message.received_at,
             ),
+            now=order.now,
         )  # fmt: skip
         await receive(db, message_id=recorded.message_id, now=order.now)
         body = await db.fetchval(_READ, order.verification_id)

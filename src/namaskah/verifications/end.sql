@@ -80,7 +80,7 @@ CREATE OR REPLACE FUNCTION api_key_spend_return(p_released verifications[]) RETU
 BEGIN
     PERFORM FROM api_key_spend s
     WHERE (s.key_id, s.day) IN (SELECT r.api_key_id, (r.created_at AT TIME ZONE 'UTC')::date FROM unnest(p_released) r)
-    ORDER BY s.key_id, s.day FOR UPDATE;
+    ORDER BY s.key_id, s.day FOR NO KEY UPDATE;
     IF FOUND THEN
         UPDATE api_key_spend s SET spent_micros = greatest(s.spent_micros - r.amount, 0)
         FROM (SELECT api_key_id, (created_at AT TIME ZONE 'UTC')::date AS day, sum(price_micros) AS amount
