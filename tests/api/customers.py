@@ -41,9 +41,7 @@ class Customer:
 def client_of(app: ApiApp, secret: str | None = None) -> httpx2.AsyncClient:
     """A client of the application in this process; with a key it sends it."""
     headers = {} if secret is None else {"authorization": f"Bearer {secret}"}
-    return httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=app), base_url="http://api.test/api/v2", headers=headers
-    )
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://api.test/api/v2", headers=headers)
 
 
 def problem(answer: httpx2.Response, status: int, code: str) -> Any:

@@ -186,7 +186,7 @@ async def test_a_client_that_goes_while_it_sends_gets_no_answer(app, live):
     [
         ("limit=0", "limit"), ("limit=101", "limit"), ("limit=ten", "limit"), ("limit=1&limit=2", "limit"),
         ("limit=%31%00", "limit"), ("status=done", "status"), ("status=", "status"), ("service=%00", "service"),
-        ("unknown=1", "unknown"), ("cursor=%E4", None), 
+        ("unknown=1", "unknown"), ("cursor=%E4", None),
         ("&".join(f"a{n}=1" for n in range(60)), None), ("service=%ud800", "service"),
     ],
 )  # fmt: skip

@@ -42,9 +42,7 @@ async def attacked(base, customer, *arguments):
 async def test_everything_but_the_stream_withstands_every_check(database_url, new_customer):
     tester = await new_customer(livemode=False, balance="100000.00")
     async with serving(database_url) as server:
-        text = await attacked(
-            server.base, tester, "--exclude-operation-id", "streamEvents", "--max-examples", "15"
-        )
+        text = await attacked(server.base, tester, "--exclude-operation-id", "streamEvents", "--max-examples", "15")
     generated = re.search(r"(\d+) generated, (\d+) passed", text)
     assert generated is not None, text
     assert int(generated[1]) == int(generated[2]) >= 500

@@ -62,12 +62,8 @@ class KeyList(msgspec.Struct):
 class CreateKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the new key is called and may do."""
 
-    name: Annotated[
-        str, Meta(min_length=1, max_length=100, pattern=f"^[{_PRINTABLE}][ {_PRINTABLE}]{{0,99}}$")
-    ]
-    livemode: Annotated[bool, Meta(description="As the key that asks, when it is left out.")] | UnsetType = (
-        UNSET
-    )
+    name: Annotated[str, Meta(min_length=1, max_length=100, pattern=f"^[{_PRINTABLE}][ {_PRINTABLE}]{{0,99}}$")]
+    livemode: Annotated[bool, Meta(description="As the key that asks, when it is left out.")] | UnsetType = UNSET
     daily_spend_cap: (
         Annotated[
             str,
@@ -79,9 +75,7 @@ class CreateKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    expires_in_days: (
-        Annotated[float, Meta(ge=1, le=3650, description="After how many days it ends by itself.")] | None
-    ) = None
+    expires_in_days: Annotated[float, Meta(ge=1, le=3650, description="After how many days it ends by itself.")] | None = None
 
 
 async def read_account(call: Call) -> Reply:
@@ -133,9 +127,7 @@ async def list_keys(call: Call) -> Reply:
 
 async def revoke_key(call: Call) -> Reply:
     """DELETE /api-keys/{id}"""
-    if not call.principal.livemode and call.id not in {
-        key.id for key in await _visible(call, with_revoked=True)
-    }:
+    if not call.principal.livemode and call.id not in {key.id for key in await _visible(call, with_revoked=True)}:
         raise UnknownApiKey()
     await api_keys.revoke(call.platform.db, user_id=call.principal.user_id, key_id=call.id)
     return Reply(status=204)

@@ -106,9 +106,7 @@ class ApiApp:
         if operation.path_id is not None:
             operation.path_id.check(call.id)
         if operation.query is None and call.scope["query_string"]:
-            raise InvalidParameter(
-                "This address has no parameters.", fields=(FieldError("", "is not known"),)
-            )
+            raise InvalidParameter("This address has no parameters.", fields=(FieldError("", "is not known"),))
         if operation.method == "POST":
             await self._read(call, operation, receive, platform.settings.body_limit_bytes)
         return await operation.handler(call)
@@ -181,16 +179,17 @@ class ApiApp:
     async def _stream(self, call: Call, receive: Receive, send: Send, reply: StreamReply) -> None:
         headers = self._headers(call, reply.headers)
         headers.append((b"content-type", reply.content_type))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        if call.scope["method"] != "HEAD":
-            try:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            if call.scope["method"] != "HEAD":
                 await reply.run(receive, send)
-            except ClientGone:
-                return
-            except Exception as error:
-                unexpected(
-                    error, request_id=call.request_id, operation_id=call.operation_id, moves_money=False
-                )
+        except ClientGone:
+            return
+        except Exception as error:
+            # The answer has begun, so it can only end; the client comes back by itself.
+            unexpected(error, request_id=call.request_id, operation_id=call.operation_id, moves_money=False)
+        finally:
+            reply.close()
         await send({"type": "http.response.body", "body": b""})
 
     def _headers(self, call: Call, extra: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -38,9 +38,7 @@ _IDEMPOTENCY: Final = re.compile(IDEMPOTENCY_PATTERN.encode())
 _REQUEST_ID: Final = re.compile(REQUEST_ID_PATTERN.encode())
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 # Given twice, it would not be clear which one holds.
-_ONLY_ONCE: Final = frozenset(
-    {b"authorization", b"content-type", b"content-length", b"idempotency-key", b"last-event-id"}
-)
+_ONLY_ONCE: Final = frozenset({b"authorization", b"content-type", b"content-length", b"idempotency-key", b"last-event-id"})
 # Unique without asking the system for random bytes at every request: a process has its own beginning, and counts.
 _PROCESS: Final = os.urandom(7).hex().encode()
 _count = itertools.count()
@@ -62,9 +60,10 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StreamReply:
-    """An answer without an end: `run` sends body after body, until it returns."""
+    """An answer without an end: `run` sends body after body, until it returns; `close` is called in any case."""
 
     run: Callable[[Receive, Send], Awaitable[None]]
+    close: Callable[[], None]
     headers: Headers
     content_type: bytes
 
@@ -143,9 +142,7 @@ class Call:
         if given is None:
             return None
         if not _IDEMPOTENCY.fullmatch(given):
-            raise invalid_header(
-                "Idempotency-Key", "must be 1 to 255 visible ASCII characters, with or without quotes"
-            )
+            raise invalid_header("Idempotency-Key", "must be 1 to 255 visible ASCII characters, with or without quotes")
         text = given.decode("ascii")
         return re.sub(r"\\(.)", r"\1", text[1:-1]) if text[0] == '"' else text
 
@@ -194,9 +191,7 @@ def _integer_fields(kind: type[msgspec.Struct]) -> frozenset[str]:
     if found is None:
         info = msgspec.inspect.type_info(kind)
         assert isinstance(info, msgspec.inspect.StructType)
-        found = _integers[kind] = frozenset(
-            field.name for field in info.fields if "IntType" in repr(field.type)
-        )
+        found = _integers[kind] = frozenset(field.name for field in info.fields if "IntType" in repr(field.type))
     return found
 
 

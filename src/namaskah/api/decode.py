@@ -34,9 +34,7 @@ def decode(kind: type[Struct], body: bytes) -> Struct:
     except RecursionError:
         raise InvalidJson("The body is nested too deeply.") from None
     if _NUL.search(body):
-        raise InvalidRequest(
-            "The character NUL is not allowed.", fields=(FieldError("", "has a NUL character"),)
-        )
+        raise InvalidRequest("The character NUL is not allowed.", fields=(FieldError("", "has a NUL character"),))
     # By now the body is known to be sound and small, so that reading it a second time costs 2 us and cannot fail.
     json.loads(body, object_pairs_hook=_refuse_twice)
     return decoded
@@ -46,9 +44,7 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidRequest(
-            f"The field {twice!r} is given twice.", fields=(FieldError(twice, "is given twice"),)
-        )
+        raise InvalidRequest(f"The field {twice!r} is given twice.", fields=(FieldError(twice, "is given twice"),))
 
 
 def _invalid(message: str) -> InvalidRequest:

@@ -77,7 +77,7 @@ async def stream_events(call: Call) -> StreamReply:
         still_allowed=call.identify_again,
         verification=query.verification or None,
     )
-    return StreamReply(stream.run, _HEADERS, CONTENT_TYPE)
+    return StreamReply(stream.run, subscription.close, _HEADERS, CONTENT_TYPE)
 
 
 class EventStream:
@@ -102,26 +102,23 @@ class EventStream:
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Sends until the client goes, the process ends, or the key does. Raises ClientGone for one that does not read."""
-        try:
-            await _send(send, _RETRY)
-            checked_at = asyncio.get_running_loop().time()
-            while not (self._hub.draining or self._subscription.overflowed):
-                rows = await self._subscription.next(HEARTBEAT_SECONDS)
-                if not await self._may_go_on(bool(rows)):
+        await _send(send, _RETRY)
+        checked_at = asyncio.get_running_loop().time()
+        while not (self._hub.draining or self._subscription.overflowed):
+            rows = await self._subscription.next(HEARTBEAT_SECONDS)
+            if not await self._may_go_on(bool(rows)):
+                return
+            frames = b"".join([self._frame(row) for row in rows if self._wanted(row)])
+            now = asyncio.get_running_loop().time()
+            if now - checked_at >= HEARTBEAT_SECONDS:
+                checked_at = now
+                if await _is_gone(receive):
                     return
-                frames = b"".join([self._frame(row) for row in rows if self._wanted(row)])
-                now = asyncio.get_running_loop().time()
-                if now - checked_at >= HEARTBEAT_SECONDS:
-                    checked_at = now
-                    if await _is_gone(receive):
-                        return
-                    frames = frames or b": still here\n\n"
-                if frames:
-                    await _send(send, frames)
-            # The client waits this long before it comes back, to another process or to this one's successor.
-            await _send(send, _RETRY)
-        finally:
-            self._subscription.close()
+                frames = frames or b": still here\n\n"
+            if frames:
+                await _send(send, frames)
+        # The client waits this long before it comes back, to another process or to this one's successor.
+        await _send(send, _RETRY)
 
     async def _may_go_on(self, has_events: bool) -> bool:
         try:
@@ -145,17 +142,14 @@ class EventStream:
 def frame_of(row: EventRow, livemode: bool, vault: Vault) -> bytes:
     """An event as it is sent: its number, its type, and its JSON on one line."""
     data = opened(row.data, vault) if row.type.startswith("verification.") else row.data.encode()
-    return (
-        b'id: %d\nevent: %s\ndata: {"id":"evt_%d","type":"%s","created_at":"%s","livemode":%s,"data":%s}\n\n'
-        % (
-            row.seq,
-            row.type.encode(),
-            row.seq,
-            row.type.encode(),
-            row.created_at.isoformat().encode(),
-            b"true" if livemode else b"false",
-            data.replace(b"\n", b" "),
-        )
+    return b'id: %d\nevent: %s\ndata: {"id":"evt_%d","type":"%s","created_at":"%s","livemode":%s,"data":%s}\n\n' % (
+        row.seq,
+        row.type.encode(),
+        row.seq,
+        row.type.encode(),
+        row.created_at.isoformat().encode(),
+        b"true" if livemode else b"false",
+        data.replace(b"\n", b" "),
     )
 
 

@@ -6,12 +6,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 Value = TypeVar("Value")
 
-SERVICE: Final = Meta(
-    pattern="^[a-z0-9][a-z0-9_-]{0,63}$", max_length=64, description="A service's id, see GET /services."
-)
-COUNTRY: Final = Meta(
-    pattern="^[A-Za-z]{2}$", min_length=2, max_length=2, description="ISO 3166 alpha-2, such as us."
-)
+SERVICE: Final = Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", max_length=64, description="A service's id, see GET /services.")
+COUNTRY: Final = Meta(pattern="^[A-Za-z]{2}$", min_length=2, max_length=2, description="ISO 3166 alpha-2, such as us.")
 MAX_PRICE: Final = Meta(
     pattern=r"^[0-9]{1,9}(?:\.[0-9]{1,6})?$",
     max_length=16,

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from namaskah.platform import Platform
 
 
-async def read_when_changed(
-    platform: "Platform", principal: Principal, verification_id: str, *, seconds: int
-) -> bytes:
+async def read_when_changed(platform: "Platform", principal: Principal, verification_id: str, *, seconds: int) -> bytes:
     """The verification: at once when it has ended or `seconds` is 0, else after its next event or that time.
 
     Raises VerificationNotFound.

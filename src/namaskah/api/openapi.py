@@ -159,13 +159,8 @@ def parameters_of(operation: Operation) -> list[Json]:
         _, components = msgspec.json.schema_components([operation.query], ref_template=_REF)
         for name, schema in components[operation.query.__name__]["properties"].items():
             description = schema.pop("description", name)
-            found.append(
-                {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-            )
-    found += [
-        {"name": name, "in": "header", "required": False, **_REQUEST_HEADERS[name]}
-        for name in operation.request_headers
-    ]
+            found.append({"name": name, "in": "query", "required": False, "description": description, "schema": schema})
+    found += [{"name": name, "in": "header", "required": False, **_REQUEST_HEADERS[name]} for name in operation.request_headers]
     return found
 
 
@@ -240,17 +235,12 @@ def _success(operation: Operation, status: int, success: Success, schemas: dict[
 
 def _failure(status: int, kinds: list[type[NamaskahError]]) -> Json:
     """One answer per status, listing its codes."""
-    listed = "\n".join(
-        f"- `{code}`: {title}" for code, title in {kind.code: kind.title() for kind in kinds}.items()
-    )
+    listed = "\n".join(f"- `{code}`: {title}" for code, title in {kind.code: kind.title() for kind in kinds}.items())
     names = [*_ALWAYS, *(_LIMITS if status != 503 else ())]
     names += ["Retry-After"] if status in (429, 503) else []
     names += ["WWW-Authenticate"] if status == 401 else []
     examples = {
-        kind.code: {
-            "value": msgspec.to_builtins(problem_of(kind(), request_id=b"req_5f1c9a2e7b4d6000000002a"))
-        }
-        for kind in kinds
+        kind.code: {"value": msgspec.to_builtins(problem_of(kind(), request_id=b"req_5f1c9a2e7b4d6000000002a"))} for kind in kinds
     }
     content = {"schema": {"$ref": _REF.format(name="Problem")}, "examples": examples}
     return {

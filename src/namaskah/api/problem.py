@@ -73,7 +73,10 @@ def unexpected(error: Exception, *, request_id: bytes, operation_id: str, moves_
         request_id=request_id.decode("ascii"),
         operation=operation_id,
         error=type(error).__name__,
-        stack="".join(traceback.format_tb(error.__traceback__)),
+        where=[
+            f"{frame.f_globals.get('__name__')}:{line} {frame.f_code.co_name}"
+            for frame, line in traceback.walk_tb(error.__traceback__)
+        ],
     )
     if not moves_money:
         return InternalError("Nothing was charged. Tell us the request_id if it happens again.")

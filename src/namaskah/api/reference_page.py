@@ -33,9 +33,7 @@ def page(operations: Sequence[Operation]) -> str:
     by_tag: dict[str, list[Operation]] = {}
     for operation in operations:
         by_tag.setdefault(operation.tag, []).append(operation)
-    sections = "".join(
-        f"<h2>{escape(tag)}</h2>{''.join(map(_operation, found))}" for tag, found in by_tag.items()
-    )
+    sections = "".join(f"<h2>{escape(tag)}</h2>{''.join(map(_operation, found))}" for tag, found in by_tag.items())
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -71,12 +69,9 @@ def _operation(operation: Operation) -> str:
         parts.append(f"<p><code>{status}</code> {_inline(success.description)}</p>")
         if success.example is not None:
             shown = success.example if isinstance(success.example, str) else _pretty(success.example)
-            parts.append(
-                f"<details><summary>Example</summary><pre><code>{escape(shown)}</code></pre></details>"
-            )
+            parts.append(f"<details><summary>Example</summary><pre><code>{escape(shown)}</code></pre></details>")
     links = " ".join(
-        f'<a href="#error-{error.code}"><code>{error.status} {error.code}</code></a>'
-        for error in errors_of(operation)
+        f'<a href="#error-{error.code}"><code>{error.status} {error.code}</code></a>' for error in errors_of(operation)
     )
     parts.append(f"<details><summary>Errors</summary><p>{links}</p></details></section>")
     return "".join(parts)

@@ -30,26 +30,22 @@ class StartVerification(StartRequest, frozen=True, forbid_unknown_fields=True):
     service: Annotated[str, SERVICE]
     country: Annotated[str, COUNTRY]
     operator: Operator | None = None
-    area_code: (
-        Annotated[str, Meta(pattern="^[0-9]{1,6}$", description="Digits after the country's prefix.")] | None
-    ) = None
+    area_code: Annotated[str, Meta(pattern="^[0-9]{1,6}$", description="Digits after the country's prefix.")] | None = None
     max_price: Annotated[str, MAX_PRICE] | None = None
-    metadata: Metadata = {}
+    metadata: Metadata = msgspec.field(default_factory=dict)
 
 
 class ReuseVerification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be said of a second purchase of the same number; its service and country are those of the first."""
 
     max_price: Annotated[str, MAX_PRICE] | None = None
-    metadata: Metadata = {}
+    metadata: Metadata = msgspec.field(default_factory=dict)
 
 
 class ReportVerification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was wrong with the number or its code."""
 
-    reason: Annotated[
-        str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]+$", description="In your own words.")
-    ]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00]+$", description="In your own words.")]
 
 
 class ReadQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,17 +91,13 @@ async def reuse_verification(call: Call) -> Reply:
     request = StartRequest(service="", country="", max_price=wish.max_price, metadata=wish.metadata)
     platform = call.platform
     purchase = _purchase(call, request, reuse_of=call.id)
-    return _reply(
-        await reuse(platform.db, purchase=purchase, providers=platform.providers, vault=platform.vault)
-    )
+    return _reply(await reuse(platform.db, purchase=purchase, providers=platform.providers, vault=platform.vault))
 
 
 async def read_verification(call: Call) -> Reply:
     """GET /verifications/{id}"""
     query = call.query(ReadQuery)
-    return Reply(
-        await long_poll.read_when_changed(call.platform, call.principal, call.id, seconds=query.wait)
-    )
+    return Reply(await long_poll.read_when_changed(call.platform, call.principal, call.id, seconds=query.wait))
 
 
 async def list_verifications(call: Call) -> Reply:
@@ -167,9 +159,7 @@ async def report_verification(call: Call) -> Reply:
     """POST /verifications/{id}/report"""
     reason = call.decode(ReportVerification).reason
     platform = call.platform
-    answer = await report(
-        platform.db, principal=call.principal, verification_id=call.id, reason=reason, vault=platform.vault
-    )
+    answer = await report(platform.db, principal=call.principal, verification_id=call.id, reason=reason, vault=platform.vault)
     return _reply(answer)
 
 
