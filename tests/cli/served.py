@@ -66,7 +66,8 @@ class Served:
 
     def until_healthy(self, seconds: float = 30) -> float:
         """Waits for a 200 on /health; answers how many seconds after the start it came."""
-        wait_for(lambda: self.status("/health") == 200, seconds)
+        wait_for(lambda: self.status("/health") == 200 or self.process.poll() is not None, seconds)
+        assert self.process.poll() is None, self.output
         return time.monotonic() - self.began
 
     def until_ready(self) -> None:
@@ -97,13 +98,26 @@ class Served:
             if not entry.name.isdigit():
                 continue
             try:
+                # PostgreSQL writes over its environment, and works in the data folder instead.
                 ours = f"NAMASKAH_DATA_DIR={self.folder}\0".encode() in (entry / "environ").read_bytes()
+                ours = ours or (entry / "cwd").readlink().is_relative_to(self.folder)
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                name = (entry / "comm").read_text().strip()
             except OSError:
                 continue
+            # A spare was started for any role; its name tells which one it has taken since.
+            command = command.replace("cli.child any ", f"cli.child {name.removeprefix('namaskah-')} ")
             if ours and re.search(wanted, command):
                 found.append(int(entry.name))
         return found
+
+    def busy_seconds(self) -> float:
+        """How long the supervisor and its web process have had a processor: the start, were the machine idle."""
+        ticks = 0
+        for pid in (self.process.pid, *self.processes("cli.child web ")):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Asks it to end and waits until it has; answers its exit code."""

@@ -65,9 +65,7 @@ def test_every_command_shows_an_example(command: Namaskah) -> None:
     assert len(commands) >= 20
     for registered in commands:
         assert registered.epilog, registered.name
-        assert (
-            f"namaskah {registered.name}" in registered.epilog or f" {registered.name} " in registered.epilog
-        )
+        assert f"namaskah {registered.name}" in registered.epilog or f" {registered.name} " in registered.epilog
     shown = command("wallet", "credit", "--help")
     assert "For example" in shown.stdout
     assert "\x1b[" not in shown.stdout
@@ -126,8 +124,7 @@ def test_extract_answers_each_line_before_the_next_one_comes() -> None:
 
 def test_migrate_a_second_time_changes_nothing(command: Namaskah, empty_database_url: str) -> None:
     answers = [
-        json.loads(command("migrate", "--json", DATABASE_URL=empty_database_url, ENVIRONMENT="test").stdout)
-        for _ in range(2)
+        json.loads(command("migrate", "--json", DATABASE_URL=empty_database_url, ENVIRONMENT="test").stdout) for _ in range(2)
     ]
     assert answers == [{"changed": True}, {"changed": False}]
 
@@ -137,9 +134,7 @@ def test_a_weak_password_makes_no_user(namaskah: Namaskah) -> None:
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: ")
     assert len(failed.stderr.splitlines()) == 1
-    again = namaskah(
-        "user", "create", "ana@example.com", "--password-stdin", "--json", stdin="a-long-enough-one\n"
-    )
+    again = namaskah("user", "create", "ana@example.com", "--password-stdin", "--json", stdin="a-long-enough-one\n")
     assert json.loads(again.stdout)["password"] is None
 
 
@@ -157,9 +152,7 @@ def test_money_by_hand(namaskah: Namaskah, customer: dict[str, Any]) -> None:
     assert (report["ok"], report["drift_micros"], report["findings"]) == (True, 0, [])
 
 
-async def test_a_ledger_that_does_not_add_up_exits_with_one(
-    namaskah: Namaskah, customer: dict[str, Any], db: Any
-) -> None:
+async def test_a_ledger_that_does_not_add_up_exits_with_one(namaskah: Namaskah, customer: dict[str, Any], db: Any) -> None:
     await db.execute("UPDATE wallets SET balance_micros = balance_micros + 5 WHERE NOT livemode")
     checked = namaskah("ledger", "check", "--json")
     assert checked.returncode == 1
@@ -167,9 +160,7 @@ async def test_a_ledger_that_does_not_add_up_exits_with_one(
 
 
 def test_keys_and_disabling(namaskah: Namaskah, customer: dict[str, Any]) -> None:
-    made = namaskah(
-        "api-key", "create", customer["email"], "--name", "ci", "--test", "--reason", "x", "--json"
-    )
+    made = namaskah("api-key", "create", customer["email"], "--name", "ci", "--test", "--reason", "x", "--json")
     key = json.loads(made.stdout)
     assert key["key"].startswith("nmk_test_")
     assert namaskah("api-key", "revoke", customer["email"], key["id"], "--reason", "leaked").returncode == 0

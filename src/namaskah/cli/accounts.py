@@ -33,9 +33,7 @@ def register(app: typer.Typer) -> None:
 )
 def create_user(
     email: Annotated[str, typer.Argument(help="The e-mail address to sign in with.")],
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Makes a user with a wallet for real money and one for the test mode.
@@ -53,9 +51,7 @@ def create_user(
         from namaskah.accounts.sign_up import CURRENT_TERMS_VERSION
         from namaskah.wallet.register import register
 
-        made = await register(
-            instance.db, email=email, password=password, terms_version=CURRENT_TERMS_VERSION
-        )
+        made = await register(instance.db, email=email, password=password, terms_version=CURRENT_TERMS_VERSION)
         if as_json:
             print_json({"id": made.id, "email": made.email, "password": None if password_stdin else password})
         else:
@@ -94,9 +90,7 @@ def create_key(
     name: Annotated[str, typer.Option(help="What the user calls it.")],
     reason: Reason,
     test: Annotated[bool, typer.Option("--test", help="For the test mode: it moves no real money.")] = False,
-    daily_cap: Annotated[
-        str | None, typer.Option(metavar="USD", help="The most it may spend on a day.")
-    ] = None,
+    daily_cap: Annotated[str | None, typer.Option(metavar="USD", help="The most it may spend on a day.")] = None,
     expires_days: Annotated[int | None, typer.Option(min=1, help="It ends after so many days.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -125,9 +119,7 @@ def create_key(
     with_database(work)
 
 
-@api_key.command(
-    "revoke", epilog=example("namaskah api-key revoke ana@example.com key_01kq... --reason 'found in a log'")
-)
+@api_key.command("revoke", epilog=example("namaskah api-key revoke ana@example.com key_01kq... --reason 'found in a log'"))
 def revoke_key(
     who: User,
     key_id: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, key_...")],
@@ -140,9 +132,7 @@ def revoke_key(
         from namaskah.accounts import api_keys
 
         found = await find_user(instance.db, who)
-        await api_keys.revoke(
-            instance.db, user_id=found.id, key_id=key_id, actor_id=operator(), reason=reason
-        )
+        await api_keys.revoke(instance.db, user_id=found.id, key_id=key_id, actor_id=operator(), reason=reason)
         if as_json:
             print_json({"id": key_id, "revoked": True})
         else:

@@ -106,9 +106,7 @@ def start(slug: Service, reason: Reason, as_json: AsJson = False) -> None:
     _say(slug, "started", as_json)
 
 
-@service.command(
-    "open", epilog=example("namaskah service open paypal --reason 'approved by the board, minutes of 3 May'")
-)
+@service.command("open", epilog=example("namaskah service open paypal --reason 'approved by the board, minutes of 3 May'"))
 def open_blocked(slug: Service, reason: Reason, as_json: AsJson = False) -> None:
     """Opens a service of a category that is blocked by default, such as banks."""
 

@@ -6,6 +6,7 @@ embedded PostgreSQL too.
 """
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -21,40 +22,45 @@ if TYPE_CHECKING:
 
 # After the supervisor's death nobody would kill a child that hangs.
 ALONE_SECONDS: Final = 28.0
-GRACEFUL_SECONDS: Final = 25
-# Behind a load balancer: long enough for one that looks every half second.
-NOT_READY_SECONDS: Final = 1.0
-# Longer than the minute after which usual load balancers close an idle connection, so that they do it, not
-# we.
-KEEP_ALIVE_SECONDS: Final = 65
 
 
 def main() -> None:
-    """`child.py ROLE REPORT_FD LISTENER_FD`, started by the supervisor only."""
+    """`child.py ROLE REPORT_FD LISTENER_FD`, started by the supervisor only; a spare has the role `any` at first."""
     role, report, listener = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if role == "web":
+    _call_it(role)
+    if role != "web":
+        import namaskah.worker
+    if role != "worker":
         import namaskah.app
-        import namaskah.cli.web_server
-    else:
-        import namaskah.worker  # noqa: F401
+        import namaskah.cli.web_server  # noqa: F401
     # Unbuffered: a thread that waits inside a buffered reader would break the interpreter's end.
     with open(0, "rb", buffering=0, closefd=False) as stdin:
         line = stdin.readline()
     if not line:
         return
     orders = json.loads(line)
+    role = orders.get("role", role)
+    _call_it(role)
     alone = threading.Event()
     threading.Thread(target=_watch_supervisor, args=(alone,), daemon=True).start()
     settings = _settings(orders["database_url"])
     if role == "web":
         _serve_web(settings, listener, report)
     else:
+        if listener >= 0:
+            os.close(listener)  # held open here, it would go on taking connections that nobody answers
         import uvloop
 
         uvloop.run(_work(settings, orders["database_url"], report))
     if alone.is_set() and orders["embedded"] is not None:
         _stop_postgres(Path(orders["embedded"]))
+
+
+def _call_it(role: str) -> None:
+    """What `ps` and `top` show: namaskah-web, namaskah-worker, or namaskah-spare."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(f"namaskah-{'spare' if role == 'any' else role}")
 
 
 def _settings(url: str) -> "Settings":
@@ -90,16 +96,14 @@ def _stop_postgres(folder: Path) -> None:
 def _tell_ready(report: int) -> None:
     gc.collect()
     gc.freeze()  # what was loaded stays for good; looking through it again costs milliseconds each time
-    try:
+    with contextlib.suppress(BrokenPipeError):  # the supervisor has gone, which the other pipe tells too
         os.write(report, b"ready\n")
         os.close(report)
-    except BrokenPipeError:
-        pass  # the supervisor has gone; the other pipe tells it too
 
 
 def _serve_web(settings: "Settings", listener: int, report: int) -> None:
     from namaskah.app import create_app
-    from namaskah.cli.web_server import WebServer, server_config
+    from namaskah.cli.web_server import NOT_READY_SECONDS, WebServer, server_config
 
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))

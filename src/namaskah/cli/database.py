@@ -74,9 +74,7 @@ def openapi() -> None:
 
 def demo(
     as_json: AsJson = False,
-    corpus: Annotated[
-        Path | None, typer.Option(envvar="CORPUS", help="A folder of messages in JSON lines.")
-    ] = None,
+    corpus: Annotated[Path | None, typer.Option(envvar="CORPUS", help="A folder of messages in JSON lines.")] = None,
 ) -> None:
     """Does the main job on real messages: buys numbers, delivers SMS, reads the codes, and proves the ledger.
 

@@ -105,7 +105,5 @@ async def _stock(db: Database, settings: "Settings", source_id: str | None) -> N
         source, _secret = await create_source(db, name=SOURCE, vault=vault, actor_id="system")
         source_id = source.id
     share = NUMBERS // len(COUNTRIES)
-    new = [
-        NewNumber(fiction_number(country, seed), country) for country in COUNTRIES for seed in range(share)
-    ]
+    new = [NewNumber(fiction_number(country, seed), country) for country in COUNTRIES for seed in range(share)]
     await add_numbers(db, source_id=source_id, numbers=new)

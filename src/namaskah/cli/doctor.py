@@ -45,9 +45,7 @@ async def _examine_database(settings: "Settings", url: str) -> list[Finding]:
                 findings.append(await check(connection, settings, url))
             except (asyncpg.PostgresError, OSError) as error:
                 # One that cannot be made says nothing about the others: without a schema most of them fail.
-                findings.append(
-                    Finding(name, "FAIL", f"cannot be checked: {error}", "See the failures above.")
-                )
+                findings.append(Finding(name, "FAIL", f"cannot be checked: {error}", "See the failures above."))
     finally:
         await connection.close()
     return findings
@@ -60,8 +58,6 @@ def print_findings(findings: list[Finding], *, as_json: bool) -> None:
         print_json({"ok": not failed, "checks": [finding._asdict() for finding in findings]})
         return
     for finding in findings:
-        say(
-            f"{mark(f'{finding.verdict:<4}', _COLOURS[finding.verdict])}  {finding.name:<12} {finding.detail}"
-        )
+        say(f"{mark(f'{finding.verdict:<4}', _COLOURS[finding.verdict])}  {finding.name:<12} {finding.detail}")
         if finding.verdict != "OK":
             say(f"{'':<19} {finding.mends}")

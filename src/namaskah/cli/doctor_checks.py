@@ -74,9 +74,7 @@ def disk_space(settings: "Settings") -> Finding:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     verdict: Verdict = "FAIL" if free < 200e6 else "WARN" if free < 2e9 else "OK"
-    return Finding(
-        "disk space", verdict, f"{free / 1e9:,.1f} GB free at {folder}", "Make room, or move the data folder."
-    )
+    return Finding("disk space", verdict, f"{free / 1e9:,.1f} GB free at {folder}", "Make room, or move the data folder.")
 
 
 def open_files(_settings: "Settings") -> Finding:
@@ -97,9 +95,7 @@ async def version(connection: Any, settings: "Settings", _url: str) -> Finding:
     """Which PostgreSQL answers."""
     server = connection.get_server_version()
     full = str(await connection.fetchval("SHOW server_version")).partition(" ")[0]
-    where = (
-        f"embedded, in {embedded_folder(settings)}" if settings.database_url is None else "of DATABASE_URL"
-    )
+    where = f"embedded, in {embedded_folder(settings)}" if settings.database_url is None else "of DATABASE_URL"
     if server.major in VERSIONS:
         return Finding("database", "OK", f"PostgreSQL {full}, {where}")
     mends = f"Use PostgreSQL {VERSIONS[0]} to {VERSIONS[-1]}."
@@ -120,14 +116,11 @@ async def role(connection: Any, _settings: "Settings", _url: str) -> Finding:
     from namaskah.core.db import APP_ROLE
 
     row = await connection.fetchrow(
-        "SELECT rolsuper, pg_has_role(current_user, oid, 'MEMBER') AS usable"
-        " FROM pg_roles WHERE rolname = $1",
+        "SELECT rolsuper, pg_has_role(current_user, oid, 'MEMBER') AS usable FROM pg_roles WHERE rolname = $1",
         APP_ROLE,
     )
     if row is None or not row["usable"]:
-        return Finding(
-            "role", "FAIL", f"{APP_ROLE} cannot be used", "namaskah migrate, as the database's owner"
-        )
+        return Finding("role", "FAIL", f"{APP_ROLE} cannot be used", "namaskah migrate, as the database's owner")
     changeable = await connection.fetch(
         "SELECT name FROM unnest($2::text[]) AS name, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) AS act"
         " WHERE has_table_privilege($1, name, act) GROUP BY name",
@@ -136,9 +129,7 @@ async def role(connection: Any, _settings: "Settings", _url: str) -> Finding:
     )
     if row["rolsuper"] or changeable:
         names = ", ".join(found["name"] for found in changeable) or "everything"
-        return Finding(
-            "role", "FAIL", f"{APP_ROLE} can change {names}", "namaskah migrate; ALTER ROLE ... NOSUPERUSER"
-        )
+        return Finding("role", "FAIL", f"{APP_ROLE} can change {names}", "namaskah migrate; ALTER ROLE ... NOSUPERUSER")
     return Finding("role", "OK", f"{APP_ROLE} can append to the ledger and change nothing in it")
 
 
@@ -148,9 +139,7 @@ async def clock(connection: Any, _settings: "Settings", _url: str) -> Finding:
     theirs = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8"))
     skew = theirs - (before + time.time()) / 2
     verdict: Verdict = "FAIL" if abs(skew) > 60 else "WARN" if abs(skew) > 1 else "OK"
-    return Finding(
-        "clock", verdict, f"the database's differs by {skew:+.3f} s", "Let both machines follow NTP."
-    )
+    return Finding("clock", verdict, f"the database's differs by {skew:+.3f} s", "Let both machines follow NTP.")
 
 
 async def indexes(connection: Any, _settings: "Settings", _url: str) -> Finding:
@@ -194,12 +183,8 @@ async def ledger(_connection: Any, _settings: "Settings", url: str) -> Finding:
     if report.ok:
         return Finding("ledger", "OK", f"adds up, checked in {report.seconds:.2f} s")
     first = report.findings[0]
-    detail = (
-        f"{len(report.findings)} findings, drift {report.drift_micros:,} micros; first: {first.invariant}"
-    )
-    return Finding(
-        "ledger", "FAIL", detail, "namaskah ledger check; book a reversing transaction, never edit rows"
-    )
+    detail = f"{len(report.findings)} findings, drift {report.drift_micros:,} micros; first: {first.invariant}"
+    return Finding("ledger", "FAIL", detail, "namaskah ledger check; book a reversing transaction, never edit rows")
 
 
 async def connections(connection: Any, settings: "Settings", _url: str) -> Finding:

@@ -26,17 +26,13 @@ def register(app: typer.Typer) -> None:
 
 
 @source.command("create", epilog=example("namaskah source create 'modem rack 1'"))
-def create_source(
-    name: Annotated[str, typer.Argument(help="What people call it; unique.")], as_json: AsJson = False
-) -> None:
+def create_source(name: Annotated[str, typer.Argument(help="What people call it; unique.")], as_json: AsJson = False) -> None:
     """Makes a source of numbers and prints the secret that signs its webhooks. It is shown this once."""
 
     async def work(instance: Instance) -> None:
         from namaskah.providers import inventory
 
-        made, secret = await inventory.create_source(
-            instance.db, name=name, vault=instance.vault, actor_id=operator()
-        )
+        made, secret = await inventory.create_source(instance.db, name=name, vault=instance.vault, actor_id=operator())
         address = f"{instance.settings.public_url.rstrip('/')}/inbound/sms/{made.id}"
         if as_json:
             print_json({"id": made.id, "name": made.name, "secret": secret, "webhook_url": address})
@@ -57,9 +53,7 @@ def create_source(
 def add_numbers(
     source_id: Annotated[str, typer.Argument(metavar="SOURCE", help="The source's id, src_...")],
     given: Annotated[list[str] | None, typer.Argument(metavar="[NUMBER]...", help="The numbers.")] = None,
-    file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A file with one number a line.")
-    ] = None,
+    file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A file with one number a line.")] = None,
     country: Annotated[str, typer.Option(help="ISO code, for numbers without a country code.")] = "",
     operator_name: Annotated[str, typer.Option("--operator", help="The mobile network.")] = "",
     voice: Annotated[bool, typer.Option("--voice", help="They can also take calls.")] = False,
@@ -75,9 +69,7 @@ def add_numbers(
     if not given and file is None and sys.stdin.isatty():
         raise CommandFailed("Give numbers, --file, or a list on standard input.", exit_code=WRONGLY_CALLED)
     lines, total = _lines(given, file)
-    added = with_database(
-        lambda instance: _add(instance, source_id, _read(lines, country, operator_name, voice), total)
-    )
+    added = with_database(lambda instance: _add(instance, source_id, _read(lines, country, operator_name, voice), total))
     rejected = [{"row": row.row, "number": row.number, "reason": row.reason} for row in added.rejected]
     if as_json:
         print_json({"added": added.added, "duplicates": added.duplicates, "rejected": rejected})

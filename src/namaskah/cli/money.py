@@ -37,9 +37,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(ledger, name="ledger")
 
 
-@wallet.command(
-    "credit", epilog=example("namaskah wallet credit ana@example.com 25 --reason 'bank transfer 4711'")
-)
+@wallet.command("credit", epilog=example("namaskah wallet credit ana@example.com 25 --reason 'bank transfer 4711'"))
 def credit(who: User, amount: Amount, reason: Reason, test: Test = False, as_json: AsJson = False) -> None:
     """Adds money to a wallet and prints what it holds then."""
     _adjust("credit", who, amount, reason, test, as_json)
@@ -51,9 +49,7 @@ def debit(who: User, amount: Amount, reason: Reason, test: Test = False, as_json
     _adjust("debit", who, amount, reason, test, as_json)
 
 
-def _adjust(
-    kind: Literal["credit", "debit"], who: str, amount: str, reason: str, test: bool, as_json: bool
-) -> None:
+def _adjust(kind: Literal["credit", "debit"], who: str, amount: str, reason: str, test: bool, as_json: bool) -> None:
     if not reason.strip():
         raise CommandFailed("A reason is needed. No money moved.", exit_code=WRONGLY_CALLED)
 
@@ -90,9 +86,7 @@ def _adjust(
 
 @ledger.command("check", epilog=example("namaskah ledger check", "namaskah ledger check --json"))
 def check(
-    incremental: Annotated[
-        bool, typer.Option("--incremental", help="Only what was booked since the last check.")
-    ] = False,
+    incremental: Annotated[bool, typer.Option("--incremental", help="Only what was booked since the last check.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Proves that no money was lost or made: every wallet equals its entries, every hold has one end.
@@ -100,15 +94,10 @@ def check(
     The exit code is 1 when anything is wrong; each finding names what, and by how much.
     """
     report = with_database(lambda instance: _check(instance, full=not incremental))
-    findings = [
-        {"invariant": found.invariant, "subject": found.subject, "micros": found.micros}
-        for found in report.findings
-    ]
+    findings = [{"invariant": found.invariant, "subject": found.subject, "micros": found.micros} for found in report.findings]
     if as_json:
         seconds = round(report.seconds, 3)
-        print_json(
-            {"ok": report.ok, "drift_micros": report.drift_micros, "seconds": seconds, "findings": findings}
-        )
+        print_json({"ok": report.ok, "drift_micros": report.drift_micros, "seconds": seconds, "findings": findings})
     else:
         for found in report.findings:
             complain(f"{found.invariant}: {found.subject}, {found.micros:,} micros")

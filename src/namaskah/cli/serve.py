@@ -31,18 +31,12 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Web processes.  [default: WEB_WORKERS or 1]")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="Web processes.  [default: WEB_WORKERS or 1]")] = None,
     role: Annotated[
         Literal["all", "web", "worker"], typer.Option(help="What to run: web processes, one worker, or both.")
     ] = "all",
-    host: Annotated[
-        str | None, typer.Option(help="The address to listen on.  [default: HOST or 127.0.0.1]")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="0 is any free one.  [default: PORT or 8000]")
-    ] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on.  [default: HOST or 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 is any free one.  [default: PORT or 8000]")] = None,
     env_file: Annotated[str | None, typer.Option(help="A file of settings, see .env.example.")] = None,
     demo: Annotated[
         bool | None,
@@ -85,14 +79,10 @@ def _listen(host: str, port: int | None, settings: "Settings") -> socket.socket:
     port = settings.port if port is None else port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server(
-            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::"
-        )
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
     except OSError as error:
         why = error.strerror or str(error)
-        raise CommandFailed(
-            f"Cannot listen on {host} port {port}: {why}. Choose another with PORT or --port."
-        ) from None
+        raise CommandFailed(f"Cannot listen on {host} port {port}: {why}. Choose another with PORT or --port.") from None
     os.environ.setdefault("PUBLIC_URL", url_of(listener))
     return listener
 

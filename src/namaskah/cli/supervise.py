@@ -14,11 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from namaskah.cli.connect import embedded_folder
 from namaskah.cli.output import DONE, FAILED, CommandFailed, complain
-from namaskah.cli.processes import Child, Preparation
+from namaskah.cli.processes import Child, Preparation, Process, Spare
 from namaskah.core.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ class Supervisor:
         self._postgres_retry_at = 0.0
         self._url = settings.database_url.get_secret_value() if settings.database_url else ""
         self._selector = selectors.DefaultSelector()
-        roles = ["web"] * web_processes + ["worker"] * with_worker
-        self._children = [Child(role, listener if role == "web" else None, self._selector) for role in roles]
+        self._children = [Child(role) for role in ["web"] * web_processes + ["worker"] * with_worker]
+        self._spare = Spare(listener, self._selector)
         self._signals_seen = 0
+        self._ending = False
         self._was_ready = False
 
     def run(self) -> int:
@@ -73,15 +75,20 @@ class Supervisor:
         with self._signals():
             try:
                 for child in self._children:
-                    child.start()  # they load their code while the database is made ready
+                    if child.role == "web":
+                        child.fill(self._new(child))  # they load their code while the database is made ready
                 demo = self._prepare()
                 if not self._stopping:
-                    self._tell_children()
+                    self._begin()
                 return self._watch(demo)
             except EmbeddedPostgresError as error:
                 raise CommandFailed(str(error)) from None
             finally:
                 self._stop()
+
+    @property
+    def _folder(self) -> Path | None:
+        return None if self._postgres is None else self._postgres.data_dir
 
     @property
     def _stopping(self) -> bool:
@@ -97,7 +104,7 @@ class Supervisor:
 
         def asked(_number: int, _frame: Any) -> None:
             self._signals_seen += 1
-            if self._signals_seen > 1:
+            if self._signals_seen > 1 and not self._ending:
                 raise KeyboardInterrupt
 
         handlers = {signal.SIGINT: asked, signal.SIGTERM: asked, signal.SIGHUP: asked}
@@ -131,10 +138,15 @@ class Supervisor:
         finally:
             preparation.end()
 
-    def _tell_children(self) -> None:
-        folder = None if self._postgres is None else self._postgres.data_dir
+    def _new(self, child: Child) -> Process:
+        return Process(child.role, self._listener if child.role == "web" else None, self._selector)
+
+    def _begin(self) -> None:
+        """Lets the web processes work. The worker starts only now: loading it would have delayed them."""
         for child in self._children:
-            child.begin(self._url, folder)
+            if child.role != "web":
+                child.fill(self._new(child))
+            child.begin(self._url, self._folder)
 
     # Watch
 
@@ -143,13 +155,12 @@ class Supervisor:
             self._look(LOOK_SECONDS)
             if self._postgres is not None:
                 self._keep_postgres(self._postgres)
-            for child in self._children:
-                if child.ended_unasked():
-                    complain(child.obituary())
-            if not self._was_ready and any(child.early_deaths >= HOPELESS for child in self._children):
+            self._replace_the_dead()
+            if self._was_ready:
+                self._spare.keep()
+            elif any(child.early_deaths >= HOPELESS for child in self._children):
                 complain("error: a process ends before it is ready, again and again; its log is above.")
                 return FAILED
-            self._restart_the_dead()
             if not self._was_ready and all(child.ready for child in self._children):
                 self._was_ready = True
                 self._on_ready(Ready(time.monotonic() - self._began, demo))
@@ -161,12 +172,13 @@ class Supervisor:
         for key, _events in self._selector.select(seconds):
             key.data()
 
-    def _restart_the_dead(self) -> None:
-        folder = None if self._postgres is None else self._postgres.data_dir
+    def _replace_the_dead(self) -> None:
         for child in self._children:
-            if child.restart_is_due():
-                child.start()
-                child.begin(self._url, folder)
+            if obituary := child.obituary():
+                complain(obituary)
+            if child.is_due():
+                child.fill(self._spare.take() or self._new(child))
+                child.begin(self._url, self._folder)
 
     def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
         """Starts PostgreSQL again when it has died; the processes reconnect by themselves."""
@@ -192,16 +204,19 @@ class Supervisor:
         if self._listener is not None:
             self._listener.close()
         try:
+            self._spare.clear_away()
             for child in self._children:
                 child.ask_to_end()
             deadline = time.monotonic() + STOP_SECONDS
-            while any(child.runs() for child in self._children) and time.monotonic() < deadline:
+            while any(child.runs for child in self._children) and time.monotonic() < deadline:
                 self._look(0.05)
         except KeyboardInterrupt:
             complain("Stopping at once.")
         finally:
+            self._ending = True  # from here on nothing waits for anybody's requests, and nothing may be left out
+            self._spare.clear_away()
             for child in self._children:
-                child.kill()
+                child.clear_away()
             if self._postgres is not None:
                 self._postgres.stop()
 

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from namaskah.cli.child import GRACEFUL_SECONDS, KEEP_ALIVE_SECONDS
-
 if TYPE_CHECKING:
     import socket
 
     from namaskah.core.settings import Settings
 
+GRACEFUL_SECONDS: Final = 25
+# Longer than the minute after which usual load balancers close an idle connection: they shall do it, not we.
+KEEP_ALIVE_SECONDS: Final = 65
+# Behind a load balancer that looks every half second.
+NOT_READY_SECONDS: Final = 1.0
 HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 30.0
 
@@ -106,9 +109,7 @@ class WebServer(uvicorn.Server):
             begin_stop()
         if self._not_ready_seconds and self._loop is not None and not self._asked:
             self._asked.append(sig)
-            exit_later = partial(
-                self._loop.call_later, self._not_ready_seconds, super().handle_exit, sig, None
-            )
+            exit_later = partial(self._loop.call_later, self._not_ready_seconds, super().handle_exit, sig, None)
             self._loop.call_soon_threadsafe(exit_later)
         else:
             super().handle_exit(sig, frame)
