@@ -50,7 +50,7 @@ def problem(answer: httpx2.Response, status: int, code: str) -> Any:
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
     assert body["status"] == status
-    assert body["type"] == f"/errors/{code}"
+    assert body["type"] == f"/api/v2/docs#error-{code}"
     assert body["request_id"] == answer.headers["x-request-id"]
     assert body["title"] and body["detail"]
     return body

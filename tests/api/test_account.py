@@ -3,16 +3,17 @@
 import pytest
 
 from namaskah.accounts.principal import Principal
+from namaskah.accounts.sign_up import CURRENT_TERMS_VERSION
 from namaskah.api.account import Account, KeyList, NewKey
 from namaskah.core.ids import new_id
 from namaskah.wallet.queries import Usage
 from namaskah.wallet.register import register
-from tests.api.customers import SETTINGS, client_of, problem, shaped
+from tests.api.customers import client_of, problem, shaped
 
 
 async def test_the_account_is_shown_to_its_owner(platform, new_customer):
     user = await register(
-        platform.db, email="someone@example.com", password="a long enough one 7", terms_version=SETTINGS.terms_version
+        platform.db, email="someone@example.com", password="a long enough one 7", terms_version=CURRENT_TERMS_VERSION
     )
     owner = await new_customer(of=Principal(user.id, False), livemode=False)
     account = shaped(await owner.get("/account"), Account)

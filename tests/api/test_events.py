@@ -75,6 +75,32 @@ async def test_what_came_after_the_last_event_is_replayed(database_url, live):
     assert rest == every[2:]
 
 
+async def test_thousands_of_events_are_replayed_each_once(database_url, live, db):
+    total = 3_000
+    await db.execute(
+        "INSERT INTO events SELECT user_id, livemode, event_seq + n, 'wallet.updated', NULL, '{\"id\":null}', now()"
+        " FROM wallets, generate_series(1, $1) n WHERE user_id = $2 AND livemode",
+        *(total, live.principal.user_id),
+    )
+    await db.execute(
+        "UPDATE wallets SET event_seq = event_seq + $1 WHERE user_id = $2 AND livemode", total, live.principal.user_id
+    )
+    heard: list[int] = []
+    async with serving(database_url) as server:
+        while len(heard) <= total:
+            # A stream that falls behind is ended by the server: then it goes on where it was.
+            async with stream(server.base, live.secret, after=len(heard)) as opened:
+                while len(heard) <= total and (event := await opened.next(10)) is not None:
+                    heard.append(event.id)
+    assert heard == list(range(1, total + 2))
+
+
+async def test_a_last_event_id_that_was_not_given_out_yet_counts_as_now(database_url, live):
+    async with serving(database_url) as server, stream(server.base, live.secret, after=10**17) as opened:
+        bought = await live.buys()
+        assert (await opened.next()).object_id == bought["id"]
+
+
 async def test_the_stream_can_be_narrowed_to_one_verification(database_url, live, platform):
     first, second = await live.buys(), await live.buys()
     async with (

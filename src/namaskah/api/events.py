@@ -147,7 +147,7 @@ def frame_of(row: EventRow, livemode: bool, vault: Vault) -> bytes:
         row.type.encode(),
         row.seq,
         row.type.encode(),
-        row.created_at.isoformat().encode(),
+        row.created_at.isoformat().replace("+00:00", "Z").encode(),
         b"true" if livemode else b"false",
         data.replace(b"\n", b" "),
     )

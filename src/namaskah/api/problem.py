@@ -39,7 +39,7 @@ class Problem(msgspec.Struct, kw_only=True):
 def problem_of(error: NamaskahError, *, request_id: bytes) -> Problem:
     """How an error looks outside; its type is a page on our own host that explains the code."""
     return Problem(
-        type=f"/errors/{error.code}",
+        type=f"/api/v2/docs#error-{error.code}",
         title=error.title(),
         status=error.status,
         detail=error.detail,

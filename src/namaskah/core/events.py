@@ -130,10 +130,14 @@ class Hub:
                 subscription.wake()
 
     async def subscribe(self, user_id: str, livemode: bool, after_seq: int | None = None) -> Subscription:
-        """Events after `after_seq`, the stored ones first; None means from now on."""
+        """Events after `after_seq`, the stored ones first; None means from now on.
+
+        A number that was not given out yet counts as now: after a recovery to an earlier moment clients still hold such
+        numbers, and would hear nothing until they are reached again.
+        """
         key = (user_id, livemode)
-        if after_seq is None:
-            after_seq = await self._db.fetchval(_NOW_AT, user_id, livemode) or 0
+        now_at = await self._db.fetchval(_NOW_AT, user_id, livemode) or 0
+        after_seq = now_at if after_seq is None else min(after_seq, now_at)
         subscription = Subscription(self, key, after_seq)
         self._subscriptions.setdefault(key, []).append(subscription)
         self.mark(user_id, livemode)
