@@ -2,7 +2,7 @@
 
 import json
 import re
-import time
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +71,21 @@ def test_every_command_shows_an_example(command: Namaskah) -> None:
     assert "\x1b[" not in shown.stdout
 
 
+def busy_seconds() -> float:
+    """How long the processes that have ended so far had a processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_the_version_and_the_extractor_start_at_once(command: Namaskah) -> None:
     best = {}
     for arguments in (["--version"], ["extract"]):
         seconds = []
         for _ in range(5):
-            began = time.perf_counter()
+            # Not by the clock on the wall: other tests may keep all processors busy meanwhile.
+            before = busy_seconds()
             assert command(*arguments).returncode == 0
-            seconds.append(time.perf_counter() - began)
+            seconds.append(busy_seconds() - before)
         best[arguments[0]] = min(seconds)
     assert command("--version").stdout == f"namaskah {__version__}\n"
     assert max(best.values()) < 0.2, best
