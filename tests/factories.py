@@ -63,13 +63,20 @@ async def buy(db: Any, principal: Principal, service: str = "telegram", country:
 
 
 async def sms(
-    db: Any, number: str, text: str = "Your code is 123456", *, message_id: str | None = None, sender: str = "Test"
+    db: Any,
+    number: str,
+    text: str = "Your code is 123456",
+    *,
+    message_id: str | None = None,
+    sender: str = "Test",
+    source: str | None = None,
 ) -> Accepted:
     """A message for one of our own numbers comes in."""
+    source_id = source or await db.fetchval("SELECT source_id FROM numbers WHERE e164 = $1", number)
     return await accept(
         db, vault=VAULT,
         message=NewMessage(
-            origin="src_test", origin_message_id=message_id or f"m{next(_count)}", number=number, sender=sender, text=text,
-            received_at=datetime.now(UTC),
+            origin=source_id or "src_unknown", origin_message_id=message_id or f"m{next(_count)}", number=number, sender=sender,
+            text=text, received_at=datetime.now(UTC),
         ),
     )  # fmt: skip

@@ -175,14 +175,14 @@ def _stamped(scope: Scope, send: Send) -> Send:
         if message["type"] == "http.response.start":
             seconds = time.perf_counter() - started
             headers = list(message.get("headers", ()))
-            if not any(name == b"x-request-id" for name, _ in headers):
-                headers.append((b"x-request-id", request_id))
-            headers += [
+            given = {name for name, _ in headers}
+            ours = (
+                (b"x-request-id", request_id),
                 (b"x-process-time", b"%.6f" % seconds),
                 (b"server-timing", b"app;dur=%.3f" % (seconds * 1000)),
                 (b"x-content-type-options", b"nosniff"),
-            ]
-            message = {**message, "headers": headers}
+            )
+            message = {**message, "headers": headers + [header for header in ours if header[0] not in given]}
         await send(message)
 
     return stamped

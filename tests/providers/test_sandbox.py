@@ -63,7 +63,6 @@ async def state(sandbox: Sandbox, reference: str) -> str:
         ("test_provider_down", "down", True, False),
         ("test_unknown_outcome", "timeout", False, False),
         ("test_insufficient_funds", "no_balance", True, True),
-        ("telegram", "bad_request", True, True),
     ],
 )
 async def test_a_purchase_that_fails_says_how(
@@ -74,6 +73,19 @@ async def test_a_purchase_that_fails_says_how(
     assert (raised.value.kind, raised.value.outcome_known, raised.value.permanent) == (
         kind, outcome_known, permanent,
     )  # fmt: skip
+
+
+async def test_a_service_of_the_catalogue_succeeds_in_the_test_mode(sandbox: Sandbox, clock: Clock) -> None:
+    bought = await sandbox.buy(order("telegram"))
+    clock.at(3)
+    assert (await sandbox.poll([bought.reference]))[0].state == "received"
+
+
+async def test_a_live_fake_knows_its_own_services_only(clock: Clock) -> None:
+    fake = Sandbox(name="fake", cases={"telegram": SANDBOX_CASES["test_success"]}, clock=clock)
+    with pytest.raises(ProviderError, match="bad_request") as raised:
+        await fake.buy(order("whatsapp"))
+    assert raised.value.permanent
 
 
 async def test_a_ceiling_below_the_cost_is_a_moved_price(sandbox: Sandbox) -> None:
@@ -173,7 +185,6 @@ async def test_what_was_bought_is_found_again_and_what_failed_is_not(sandbox: Sa
     assert await sandbox.find(wanted) == bought
     assert await sandbox.find(wanted, taken={bought.reference}) is None
     assert await sandbox.find(order("test_no_numbers")) is None
-    assert await sandbox.find(order("telegram")) is None
 
 
 async def test_another_process_sees_the_same_messages_after_a_restart(sandbox: Sandbox, clock: Clock) -> None:

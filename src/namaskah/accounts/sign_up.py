@@ -15,10 +15,9 @@ from namaskah.accounts.users import COLUMNS, User, user_from
 from namaskah.core.db import Db
 from namaskah.core.errors import FieldError
 from namaskah.core.ids import new_id
-from namaskah.core.settings import Settings
 
-# What holds when the caller passes no settings down.
-CURRENT_TERMS_VERSION: Final[str] = Settings.model_fields["terms_version"].default
+# The version of the text at /terms. It changes with the text, in the same commit.
+CURRENT_TERMS_VERSION: Final = "2026-11-01"
 
 # DO NOTHING instead of an error, because an error would end the transaction that the caller may be in.
 INSERT_USER: Final = f"""

@@ -62,6 +62,11 @@ class InboundSms:
         await call.read_body(receive, platform.settings.body_limit_bytes)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()}
         accepted = await receive_webhook(
-            platform.db, vault=platform.vault, secrets=platform.inbound_secrets, source_id=source_id, headers=headers, body=call.body
+            platform.db,
+            vault=platform.vault,
+            secrets=platform.inbound_secrets,
+            source_id=source_id,
+            headers=headers,
+            body=call.body,
         )
         return Reply(_encode(Taken(accepted.message_id, accepted.duplicate)))

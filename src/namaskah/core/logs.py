@@ -25,7 +25,8 @@ def _scrub(value: object) -> object:
 def remove_personal_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Drops fields that name personal data and cuts what looks like it out of the others."""
     for name, value in event.items():
-        if name in ("timestamp", "level"):
+        # Ids are ours and hold nothing personal, but some look like phone numbers.
+        if name in ("timestamp", "level") or name.endswith("_id"):
             continue
         event[name] = "[removed]" if name in _FORBIDDEN else _scrub(value)
     return event

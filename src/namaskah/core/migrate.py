@@ -85,7 +85,8 @@ async def migrate(url: str) -> bool:
             await asyncio.sleep(0.1)
         if await _has_release(connection):
             return False
-        await _upgrade(url)
+        if not await _is_ahead(connection):
+            await _upgrade(url)
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '5s'")
             for name, text in function_files():
@@ -114,6 +115,20 @@ async def _has_release(connection: Any) -> bool:
     if not await connection.fetchval(_STATE_EXISTS):
         return False
     return bool(await connection.fetchval(_STATE) == release_digest())
+
+
+async def _is_ahead(connection: Any) -> bool:
+    """Whether a newer release has migrated the database: after a rollback by code its schema stays, and serves us too.
+
+    Migrations only expand what the release before them uses (docs/adr), so there is nothing to undo.
+    """
+    if not await connection.fetchval("SELECT to_regclass('public.alembic_version') IS NOT NULL"):
+        return False
+    found = await connection.fetchval("SELECT version_num FROM alembic_version")
+    versions = _package() / "migrations" / "versions"
+    # The files are named v<revision>_<words>.py.
+    known = {entry.name[1:12] for entry in versions.iterdir() if entry.name.startswith("v")}
+    return found is not None and found not in known
 
 
 async def _upgrade(url: str) -> None:

@@ -45,7 +45,6 @@ class Settings(BaseSettings):
     number_mask_days: Annotated[int, Field(ge=1, le=365)] = 30
     idempotency_days: Annotated[int, Field(ge=1, le=365)] = 30
     session_days: Annotated[int, Field(ge=1, le=365)] = 30
-    terms_version: str = "2026-11-01"
     body_limit_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
     requests_per_minute: Annotated[int, Field(ge=1)] = 6_000
 
@@ -71,7 +70,9 @@ class Settings(BaseSettings):
                     raise ValueError
             except ValueError:
                 raise ValueError("NAMASKAH_SECRET_KEY must be 32 bytes in hex: `openssl rand -hex 32`") from None
-        elif self.database_url is not None and self.environment in ("production", "staging"):
+        if self.idempotency_days > self.number_mask_days:
+            raise ValueError("IDEMPOTENCY_DAYS must not exceed NUMBER_MASK_DAYS: the stored answers hold numbers")
+        if self.secret_key is None and self.database_url is not None and self.environment in ("production", "staging"):
             raise ValueError("NAMASKAH_SECRET_KEY is needed with DATABASE_URL: message texts are encrypted with it")
         return self
 

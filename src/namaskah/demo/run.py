@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from namaskah.accounts import api_keys
+from namaskah.accounts.sign_up import CURRENT_TERMS_VERSION
 from namaskah.catalog.set_plan import set_plan
 from namaskah.core.crypto import Vault
 from namaskah.core.money import MICROS
@@ -151,7 +152,7 @@ async def _set_up(instance: Instance) -> tuple[str, str, Source, list[str]]:
         seed += 1
     await add_numbers(db, source_id=source.id, numbers=numbers.values())
     user = await register(
-        db, email="customer@demo.test", password="a long demo phrase 42", terms_version=instance.settings.terms_version
+        db, email="customer@demo.test", password="a long demo phrase 42", terms_version=CURRENT_TERMS_VERSION
     )
     await set_plan(db, user_id=user.id, plan="enterprise", actor_id="demo", reason="demo")
     await credit(db, user_id=user.id, amount_micros=10_000 * MICROS, reason="demo", actor_id="demo")

@@ -11,6 +11,14 @@ CREATE OR REPLACE FUNCTION provider_order_close(p_id text, p_kind text) RETURNS 
     ON CONFLICT (unique_key) DO NOTHING
 $$;
 
+-- Whether a blocked sender's message belongs to what was bought: an operator has opened a service of that very category.
+CREATE OR REPLACE FUNCTION sender_is_welcome(p_sender text, p_service integer) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM services s JOIN blocked_senders b ON b.category = s.category
+        WHERE s.id = p_service AND NOT s.blocked AND p_sender ILIKE replace(replace(b.pattern, '*', '%'), '?', '_'));
+END $$;
+
 -- An SMS meets its verification. 'captured' moved money; 'late', 'message' and 'withheld' never do.
 CREATE OR REPLACE FUNCTION verification_receive(
     p_message text, p_txn text, p_at timestamptz, OUT outcome text, OUT verification_id text, OUT user_id text, OUT livemode boolean
@@ -28,7 +36,8 @@ BEGIN
         RETURN;
     END IF;
     IF m.reference IS NULL THEN
-        SELECT n.verification_id INTO verification_id FROM numbers n WHERE n.e164 = m.number;
+        -- A source speaks for its own numbers only: with another's secret nobody can make a customer pay.
+        SELECT n.verification_id INTO verification_id FROM numbers n WHERE n.e164 = m.number AND n.source_id = m.origin;
     ELSE
         SELECT o.verification_id INTO verification_id FROM provider_orders o WHERE o.provider = m.origin AND o.reference = m.reference;
     END IF;
@@ -47,7 +56,7 @@ BEGIN
     END IF;
     user_id := v.user_id;
     livemode := v.livemode;
-    IF m.withheld THEN
+    IF m.withheld AND NOT sender_is_welcome(m.sender, v.service_id) THEN
         UPDATE messages x SET handled_at = moment, verification_id = v.id WHERE x.id = p_message;
         outcome := 'withheld';
         RETURN;
@@ -57,7 +66,8 @@ BEGIN
         WHEN v.status = 'pending' AND m.has_code THEN 'captured'
         WHEN m.has_code THEN 'another_code'
         ELSE 'message' END;
-    UPDATE messages x SET handled_at = moment, verification_id = v.id, late = (outcome = 'late') WHERE x.id = p_message;
+    UPDATE messages x SET handled_at = moment, verification_id = v.id, late = (outcome = 'late'), withheld = false
+    WHERE x.id = p_message;
     UPDATE verifications x SET message_count = message_count + 1,
         status = CASE WHEN outcome = 'captured' THEN 'completed' ELSE x.status END,
         charged = x.charged OR outcome = 'captured',

@@ -22,6 +22,13 @@ BEGIN
     service_id := s.id;
     price := s.price;
     plan := s.plan;
+    IF NOT p_live AND s.plan IS NOT NULL THEN
+        -- A test suite buys what it likes: the plan's limits guard real numbers and real money. Only a loop is stopped.
+        plan.max_concurrent := 1000;
+        plan.max_per_hour := 100000;
+        plan.daily_spend_micros := 1000000000000;
+        plan.min_delivery_bp := 0;
+    END IF;
     available := s.available;
     refusal := CASE
         WHEN s.plan IS NULL OR s.disabled_at IS NOT NULL THEN 'account_disabled'

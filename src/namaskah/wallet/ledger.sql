@@ -135,6 +135,8 @@ BEGIN
         UPDATE wallets w SET
             held_micros = w.held_micros - s.amount,
             open_count = w.open_count - s.holds,
+            -- What never became a number was no purchase, so it does not count for the hour either.
+            hour_count = greatest(w.hour_count - (s.holds - s.judged), 0),
             day_spent_micros = greatest(w.day_spent_micros
                 - CASE WHEN w.day_started_on = (p_now AT TIME ZONE 'UTC')::date THEN s.today ELSE 0 END, 0),
             judged_count = CASE WHEN w.judged_count >= 200 THEN w.judged_count / 2 ELSE w.judged_count END + s.judged,
