@@ -32,12 +32,15 @@ BEGIN
         -- NOT IN is safe, as no id is NULL, and it becomes a hash table whatever the statistics say; NOT EXISTS was
         -- planned as a walk over the whole pool for each number while the tables were young.
         WITH chunk AS MATERIALIZED (
-            SELECT id, retired_at FROM numbers WHERE country = p_country AND id > place.number_id ORDER BY id LIMIT 1000
+            SELECT id, retired_at, busy FROM numbers WHERE country = p_country AND id > place.number_id ORDER BY id LIMIT 1000
         ), fresh AS (
             INSERT INTO number_pool (service_id, country, slot, number_id)
             SELECT p_service, p_country, floor(random() * 2147483647)::integer, c.id
             FROM chunk c
             WHERE c.retired_at IS NULL
+              -- Where there are many, those that are busy now are left for the next round: what one service has bought lies
+              -- side by side, and a pool full of it would be searched in vain by every buyer of another.
+              AND NOT (c.busy AND (SELECT count(*) FROM chunk) = 1000)
               AND c.id NOT IN (SELECT u.number_id FROM number_uses u WHERE u.service_id = p_service
                                AND u.number_id > place.number_id AND u.number_id <= (SELECT max(id) FROM chunk))
               AND c.id NOT IN (SELECT p.number_id FROM number_pool p
