@@ -95,6 +95,9 @@ def _parse(body: bytes) -> InboundMessage:
         raise MessageInvalid(fields=(FieldError("message_id", "must have 1 to 200 characters"),))
     if message.received_at is not None and message.received_at.tzinfo is None:
         raise MessageInvalid(fields=(FieldError("received_at", "needs a zone, such as Z"),))
+    if message.received_at is not None and not 2000 <= message.received_at.year < 9000:
+        # At either end of the calendar a zone leads outside of what the database can hold.
+        raise MessageInvalid(fields=(FieldError("received_at", "must be a time of our days"),))
     return message
 
 
