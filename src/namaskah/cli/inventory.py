@@ -42,6 +42,22 @@ def create_source(name: Annotated[str, typer.Argument(help="What people call it;
     with_database(work)
 
 
+@source.command("list", epilog=example("namaskah source list", "namaskah source list --json"))
+def list_sources(as_json: AsJson = False) -> None:
+    """Lists the sources, each with how many of its messages nobody waited for: those are kept and counted."""
+
+    async def work(instance: Instance) -> None:
+        from namaskah.providers import inventory
+
+        found = await inventory.list_sources(instance.db)
+        if as_json:
+            print_json({"sources": [{"id": s.id, "name": s.name, "unclaimed": s.unclaimed} for s in found]})
+        for one in [] if as_json else found:
+            say(f"{one.id}  {one.unclaimed:>8,} unclaimed  {one.name}")
+
+    with_database(work)
+
+
 @numbers.command(
     "add",
     epilog=example(

@@ -29,6 +29,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     created_at: datetime
     disabled_at: datetime | None
+    # Messages that found no verification: for numbers that are not ours, or not in use. They are kept like any other.
+    unclaimed: int = 0
 
 
 class NewNumber(msgspec.Struct, frozen=True):
@@ -94,7 +96,11 @@ SELECT * FROM source
 
 SECRET = "SELECT secret_encrypted FROM number_sources WHERE id = $1 AND disabled_at IS NULL"
 
-LIST_SOURCES = "SELECT id, name, created_at, disabled_at FROM number_sources ORDER BY created_at, id"
+LIST_SOURCES = """
+SELECT s.id, s.name, s.created_at, s.disabled_at,
+       (SELECT count(*) FROM messages m WHERE m.origin = s.id AND m.verification_id IS NULL AND m.handled_at IS NOT NULL) AS unclaimed
+FROM number_sources s ORDER BY s.created_at, s.id
+"""
 
 # Sorted, so that two imports of the same numbers wait for each other instead of locking each other out.
 ADD = """
@@ -162,7 +168,7 @@ async def source_secret(db: Db, *, source_id: str, vault: Vault) -> bytes:
 
 
 async def list_sources(db: Db) -> list[Source]:
-    """All sources, oldest first."""
+    """All sources, oldest first, each with how many of its messages nobody waited for."""
     return [Source(**row) for row in await db.fetch(LIST_SOURCES)]
 
 
@@ -194,9 +200,7 @@ async def add_numbers(
     return Added(added, usable - added, tuple(rejected))
 
 
-async def retire_numbers(
-    db: Db, *, source_id: str, actor_id: str, reason: str, numbers: Collection[str] | None = None
-) -> int:
+async def retire_numbers(db: Db, *, source_id: str, actor_id: str, reason: str, numbers: Collection[str] | None = None) -> int:
     """Takes numbers (E.164; None is all of the source) off sale for good; answers how many.
 
     An order that has one of them keeps it to its end.
@@ -225,9 +229,7 @@ def _chunks(numbers: Iterable[NewNumber]) -> Iterator[list[NewNumber]]:
 _Columns = tuple[list[str], list[str], list[str], list[str], list[bool]]
 
 
-def _read(
-    chunk: list[NewNumber], first_row: int, countries: frozenset[str]
-) -> tuple[_Columns, list[Rejected]]:
+def _read(chunk: list[NewNumber], first_row: int, countries: frozenset[str]) -> tuple[_Columns, list[Rejected]]:
     """The columns of those that can be added, and those that cannot."""
     read: list[tuple[NewNumber, ReadNumber]] = []
     rejected: list[Rejected] = []

@@ -260,6 +260,8 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_once ON messages (origin, origin_message_id);
 CREATE INDEX messages_verification ON messages (verification_id) WHERE verification_id IS NOT NULL;
 CREATE INDEX messages_unhandled ON messages (created_at) WHERE handled_at IS NULL;
+-- What nobody waited for is counted for each source.
+CREATE INDEX messages_unclaimed ON messages (origin) WHERE verification_id IS NULL AND handled_at IS NOT NULL;
 CREATE INDEX messages_unerased ON messages (created_at) WHERE erased_at IS NULL;
 
 -- Numbered per wallet under the wallet's row lock, so the order is the order of the commits and has no gaps.
