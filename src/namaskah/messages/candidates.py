@@ -72,7 +72,13 @@ _BEFORE_YEAR = re.compile(
     r"(?:\d{1,2}(?:st|nd|rd|th)?,? )?(?:de )?$"
 )
 
+# Lengths of the groups in which a code is written with spaces.
+_SPACED = ([3, 3], [4, 4], [2, 2, 2], [3, 3, 3], [2, 2], [3, 2], [2, 3])
 _JOINTS = frozenset({" ", ")", ") ", " - ", ") - "})
+# What parts digits that are read out one by one: "4, 8, 2", "4. 8. 2", "4... 8... 2".
+_SPELLED = frozenset({", ", ". ", "... ", "; ", " . ", " , "})
+# Three pairs of digits that read as a day, a month and a year.
+_SPACED_DATE = re.compile(r"[0-3]\d[01]\d[0-3]\d|[0-3]\d[0-3]\d[01]\d")
 _SYMBOLS = frozenset(c for c in CURRENCY_BEFORE if len(c) == 1 and not c.isalpha())
 _CURRENCY_WORDS = frozenset(CURRENCY_BEFORE)
 
@@ -197,6 +203,8 @@ def _joined(low: str, start: int, end: int, parts: list[str]) -> Found | None:
         shape = 0.97 if 4 <= len(code) <= 10 else 0.0
     elif lengths == [3, 3]:
         shape = 1.0
+    elif lengths == [2, 2, 2] and not _SPACED_DATE.fullmatch(code):
+        shape = 0.9
     elif lengths == [4, 4]:
         shape = 0.8
     elif lengths in ([2, 2, 2], [2, 2], [3, 3, 3], [2, 3], [3, 2], [4, 3], [5, 5]):
@@ -243,6 +251,10 @@ def _separated(low: str, start: int, token: str) -> list[Found]:
     if "," in token and len(parts) >= 4 and all(len(part) == 1 and part.isdigit() for part in parts):
         found = _joined(low, start, end, parts)
         return [found] if found else []
+    if token.replace(".", "").isdigit() and [len(part) for part in parts] in ([3, 3], [2, 2, 2]):
+        # Dots part amounts and versions too: only a "code" straight beside makes it one.
+        found = _joined(low, start, end, parts)
+        return [found._replace(shape=0.53)] if found else []
     cut = max(token.rfind(mark) for mark in ".,/ :")
     if cut > 3 and len(token) - cut <= 3 and _is_duration(low, end):
         token = token[:cut]  # "482913,10 min": two numbers that the writer did not part
@@ -299,7 +311,7 @@ def _grouped(low: str, groups: list[tuple[int, str]]) -> list[Found]:
     lengths = [len(part) for part in parts]
     if len(parts) > 1 and all(part.isdigit() for part in parts):
         spelled = len(parts) >= 4 and max(lengths) == 1
-        if spelled or lengths in ([3, 3], [4, 4], [2, 2, 2], [3, 3, 3]):
+        if spelled or lengths in _SPACED:
             found = _joined(low, start, end, parts)
             return [found] if found else []
         if lengths[0] <= 3 and max(lengths) == 3 and lengths[1:] == [3] * (len(parts) - 1):
@@ -317,7 +329,7 @@ def candidates_in(text: str, low: str) -> list[Found]:
         digits = token.isdigit() or (token.replace("-", "").isdigit() and not _DATE.fullmatch(token))
         # Digits that only a space, or an area code's bracket, parts may be one number; "1, 2, 3" is spelled.
         gap = text[end:start]
-        if groups and not (digits and (gap in _JOINTS or (gap == ", " and len(token) == 1))):
+        if groups and not (digits and (gap in _JOINTS or (gap in _SPELLED and len(token) == 1 == len(groups[-1][1])))):
             result += _grouped(low, groups)
             groups = []
         end = match.end()

@@ -6,7 +6,14 @@ from namaskah.messages.words import load
 
 _LABELS: dict[str, str] = {
     "latin": """
-        ^order|^booking|^reservation|^invoice|^bill$|^receipt|^recibo|school code|station code
+        ^order|^booking|^reservation|^invoice|^bill$|^receipt|^recibo|school code|station code|code of
+        codes of|skoda|kodak|kodiaq|decod|encod|unicode|^kodin|^kodit$|^kodissa|toegangskaart|toegangsbewij
+        ^request|^application|work order|job order|job no|^zlecen|^zakazk|^munkaszam|^kazi$|^sagsn|^saksn
+        ^aduan|^complaint|^opdracht
+        ^intervento|^intervention|^protocollo|^lucrare|^nalog$|^fiche$|^phieu|^tiket|^is emri|^solicitud
+        ^solicitac|^demande$|^antrag|^anfrage|^richiest|^wniosek|^zadost|^kerelem
+        ^cerere|^zahtjev|^zahtev|^talep|^basvuru|^yeu cau|^permintaan|^ombi|^aanvraag|^arende|^hakemus
+        ^hotel|^room|^report fraud|^report it
         company code|bank code|^ticket|^parcel|^package|^tracking
         ^shipment|^consignment|^awb|^waybill|^ref$|^ref.|^reference|^refno|^txn|^transaction id
         ^account|^acct|^a/c|^ac no|^acc$|^iban|^card$|^cards$|ending in|^ending|ends with|^customer id
@@ -17,7 +24,8 @@ _LABELS: dict[str, str] = {
         ^cs$|^callcenter|call center|^msisdn|toll
         ^balance|^bal$|^bal.|^avail|^amount|^amt|^total|^sum$|^points|^price|^version|^ver$|^android
         ^ios$|^windows|^id:|^id$|^device id|^user id|^serial|^imei|^model|^store$|^branch|^atm|^terminal
-        ^merchant|^trx|^p.o.|^route|^bus$|^train|^platform|^queue|^counter|^level|^page|^chapter|^item
+        ^merchant|^sala$|^salle|^zimmer|^raum$|^aula$|^kamer|^gabinet|^cabinet$|^kabinet|pin betaling
+        pinbetaling|^trx|^p.o.|^route|^bus$|^train|^platform|^queue|^counter|^level|^page|^chapter|^item
         ^sku
         ^confirmed|^registered|^verified|^activated|^authorized|^authorised|^confirmad|^registrad
         ^verificad|^autorizad|^activad|^ativad|^confirmee|^enregistre|^bestatigt|^registriert|^confermat
@@ -86,6 +94,7 @@ _LABELS: dict[str, str] = {
     """,
     "cyrillic": """
         заказ|бронь|брони|посылк|трек|накладн|счет|счёт|карт|баланс|остаток|сумм|доступно|тел.|тел:|тел$
+        запрос|заявлен|заявк|наряд|запит №|молба
         телефон|звоните|позвоните|горяч|договор|полис|рейс|талон|окно|заявк|обращени|квитанц|лицев
         абонент|номер клиента
         подтвержден$|подтвержден:|подтверждена|подтверждено|зарегистрирован|підтверджено|потвърдена
@@ -135,7 +144,7 @@ _LABELS: dict[str, str] = {
     "myanmar": "အကောင့်|လက်ကျန်|ဖုန်း|ကတ်|ငွေ|အော်ဒါ|ဆက်သွယ်",
     "ethiopic": "ሂሳብ|ብር$|ስልክ|ካርድ|ትዕዛዝ|ይደውሉ",
     "han": """
-        订单|訂單|运单|快递单|单号|單號|尾号|尾號|末四|末4|后四|後四|卡号|卡號|账号|帳號|账户|帳戶|余额
+        订单|訂單|运单|快递单|单号|工单|案件|申请|申請|單號|尾号|尾號|末四|末4|后四|後四|卡号|卡號|账号|帳號|账户|帳戶|余额
         餘額|金额|金額|电话|電話|致电|致電|客服|热线|熱線|拨打|撥打|联系|聯絡|洽詢|手机|手機|回复|回覆
         流水号|参考号|编号|編號|包裹|航班|车牌|车次|预约号|預約|工号|版本|专线|專線|人工
         二维码|条形码|条码|條碼|优惠码|優惠碼|兑换码|兌換碼|取件码|取件碼|取货码|取貨碼|提货码|邀请码
@@ -147,7 +156,7 @@ _LABELS: dict[str, str] = {
         プロモーションコード|割引コード|紹介コード|商品コード|金融機関コード|引換
     """,
     "hangul": """
-        주문|송장|예약|계좌|카드|잔액|누적|금액|문의|고객센터|전화|운송장|접수번호|우편번호|바코드|쿠폰
+        주문|송장|예약|계좌|카드|잔액|누적|금액|문의|고객센터|전화|운송장|접수|우편번호|바코드|쿠폰
         할인코드|할인 코드|추천|끝자리|상담|대표번호|승인번호|고객번호|등기번호|대기|편명|결제|사물함
         보관함
     """,
@@ -186,7 +195,7 @@ UNIT_WORDS = frozenset(
             "any": """
         h|hr|hrs|s|sec|secs|m|min|mins|mn|d|g|gb|mb|kb|st|nd|rd|th|pm|am|uhr|x|p|pp|ppm|t|u|nap|ora|orat
         ore
-        oras|c|f|л|ч|м|с|г|р
+        oras|c|f|л|ч|м|с|г
 """
         }
     )["any"]
@@ -203,7 +212,7 @@ CURRENCY_AFTER = load(
         korun|kc|ft$|ft.|forint|lei|leu|dinar|din.|denar|lek|lira|tl|manat|so'm|sum|tenge|rupiah
         ribu|ringgit|baht|dong|vnd|peso|shilling|naira|rupe|taka|riyal|dirham|birr|ariary|rand$|franc
         frank|eura|eur.|evra|evro
-        руб|р.|рубл|грн|гривен|гривн|тг|тенге|тенг|лв|лева|дин|ден|сом|сум|манат|төгрөг|тогрог|евро|долл
+        руб|р.|р$|рубл|грн|гривен|гривн|тг|тенге|тенг|лв|лева|дин|ден|сом|сум|манат|төгрөг|тогрог|евро|долл
         коп|сомони|теңге|ευρω|լարի|դրամ|ლარ
         ريال|دينار|درهم|جنيه|ليرة|دولار|تومان|ریال|روپے|روپیہ|د.إ|ر.س|ج.م|ש"ח|שח|שקל
         रुपय|रु|रू|টাকা|ரூபா|రూపా|रुपये|บาท|ກີບ|រៀល|ដុល្លារ|ကျပ်|ብር

@@ -1,4 +1,4 @@
-"""Finds the words of words.py and distractors.py in a folded, lower-cased message, fast.
+"""Finds the words of words.py, hints.py and distractors.py in a folded, lower-cased message, fast.
 Word starts are looked up by their first three letters; stems that may sit inside a word are searched only when
 the message contains their script."""
 
@@ -6,11 +6,18 @@ import re
 from typing import NamedTuple
 
 from namaskah.messages.distractors import LABELS
+from namaskah.messages.hints import AIMS, NOUNS, NUMBERS, TELLS, VALIDITY, WARNINGS
 from namaskah.messages.words import PROMPTS, PURPOSES, SECRETS
 
 MOST = 80  # keywords looked at in one message; a real one has a handful
 
-SECRET, PROMPT, PURPOSE, LABEL = range(4)
+SECRET, PROMPT, PURPOSE, LABEL, NOUN, NUMBER, TELL, AIM, WARNING, VALID = range(10)
+
+_STRONG = ((SECRET, SECRETS), (PROMPT, PROMPTS), (PURPOSE, PURPOSES), (LABEL, LABELS))
+_WEAK = ((NOUN, NOUNS), (NUMBER, NUMBERS), (TELL, TELLS), (AIM, AIMS), (WARNING, WARNINGS), (VALID, VALIDITY))
+# A kind and its stems by script.
+_Kinds = tuple[tuple[int, dict[str, tuple[str, ...]]], ...]
+_Index = dict[str, list[tuple[str, bool, int]]]
 
 _WORD_START = re.compile(r"(?<![a-z])[a-z](?=[a-z/.\u0251])")
 # First and last code point of the blocks a script's keywords are written in.
@@ -39,9 +46,9 @@ class Word(NamedTuple):
     kind: int
 
 
-def _anchored() -> dict[str, list[tuple[str, bool, int]]]:
-    index: dict[str, list[tuple[str, bool, int]]] = {}
-    for kind, words in ((SECRET, SECRETS), (PROMPT, PROMPTS), (PURPOSE, PURPOSES), (LABEL, LABELS)):
+def _anchored(kinds: _Kinds) -> _Index:
+    index: _Index = {}
+    for kind, words in kinds:
         for stem in words["latin"]:
             if kind == SECRET and not stem.startswith("^"):
                 continue
@@ -57,7 +64,7 @@ def _anchored() -> dict[str, list[tuple[str, bool, int]]]:
 def _loose() -> dict[str, tuple[tuple[str, int], ...]]:
     latin = [(stem, SECRET) for stem in SECRETS["latin"] if not stem.startswith("^")]
     found: dict[str, list[tuple[str, int]]] = {"latin": latin}
-    for kind, words in ((SECRET, SECRETS), (PROMPT, PROMPTS), (PURPOSE, PURPOSES), (LABEL, LABELS)):
+    for kind, words in (*_STRONG, *_WEAK):
         for script, stems in words.items():
             if script != "latin":
                 found.setdefault(script, []).extend((stem.replace("$", " "), kind) for stem in stems)
@@ -71,7 +78,8 @@ def _shortest(pairs: list[tuple[str, int]]) -> list[tuple[str, int]]:
     ]
 
 
-_ANCHORED = _anchored()
+# At one word's start a strong word and a weak one may both begin: "login" is a purpose and may name the code.
+_ANCHORED = (_anchored(_STRONG), _anchored(_WEAK))
 _LOOSE = _loose()
 
 
@@ -89,13 +97,14 @@ def words_in(low: str) -> list[Word]:
     for match in _WORD_START.finditer(low):
         at = match.start()
         key = low[at : at + 3]
-        for stem, whole, kind in _ANCHORED.get(key) or _ANCHORED.get(key[:2], ()):
-            if low.startswith(stem, at):
-                end = at + len(stem)
-                if whole and end < len(low) and low[end].isalpha():
-                    continue
-                found.append(Word(at, end, kind))
-                break
+        for index in _ANCHORED:
+            for stem, whole, kind in index.get(key) or index.get(key[:2]) or ():
+                if low.startswith(stem, at):
+                    end = at + len(stem)
+                    if whole and end < len(low) and low[end].isalpha():
+                        continue
+                    found.append(Word(at, end, kind))
+                    break
     for script in ("latin", *scripts_of(low)) if not low.isascii() else ("latin",):
         for stem, kind in _LOOSE.get(script, ()):
             at = low.find(stem)

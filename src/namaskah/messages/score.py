@@ -3,24 +3,12 @@ a label before it ("order", "tel.") against it; a request ("enter ... to log in"
 
 import re
 
+from namaskah.messages.asked import ACCOUNTS, asked_for
 from namaskah.messages.candidates import Found
 from namaskah.messages.distractors import DISCOUNTS
-from namaskah.messages.lexicon import LABEL, PROMPT, PURPOSE, SECRET, Word
+from namaskah.messages.lexicon import LABEL, PROMPT, PURPOSE, SECRET, WARNING, Word
+from namaskah.messages.links import BREAK, LINK, LINK_AFTER
 
-_BREAK = re.compile(r"[.!?](?=\s)|[\n。।؟።]|\|")
-# What joins "code" to the number after it, and the number to the "code" after it, in many languages.
-_LINK = re.compile(
-    r"(?:[:=>#\[(\"'«»「『【-]"
-    r"|\b(?:is|are|es|est|ist|lautet|zijn|ar|er|je|to|este|da|yra|ir|on|ni|ce|waa|adalah|ialah|la|ay|na|eh|e"
-    r"|είναι|это|е|є|է|არის|הוא|هو|هی|است|هے)"
-    r"|है|আছে|என்பது|คือ|ແມ່ນ|គឺ|မှာ|是|为|為|は|는|은)"
-    r"(?: (?:the|le|la|el|il|o|de|the code|number|no))?[\s:\"'\[(«「【*<>#-]*$"
-)
-_LINK_AFTER = re.compile(
-    r"[\s\])}\"'»」】*.:,-]*"
-    r"(?:(?:is|es|est|ist|e|to|er|ar|je|este|on|yra|adalah|ialah|la|ni|ay|ir) "
-    r"|هو|است|है|คือ|是|为|為|は|が|이|는|είναι|это|-)"
-)
 _SEND_TO = re.compile(
     r"(?:\b(?:text|txt|send|sms|reply|msg|envia|envie|responda|responde|repondez|envoyez|antwort|antworten|sende"
     r"|invia|rispondi|ketik|kirim|soan|gui|yazip|yaz|svara|skicka|stuur|wyslij|odpisz|trimite|odgovori|posalji)\b"
@@ -29,14 +17,11 @@ _SEND_TO = re.compile(
     r"|на|الی|به|回复|回覆|yazip|yaz)[ :]{0,2}$"
 )
 _KEYWORD_TO = re.compile(r"\b[A-Z]{2,12}[\"'»]? (?:to|al|au|an|para|ke|na|la|til|naar|на|gui|toi) ?$")
+_SENT_TO = re.compile(
+    r"(?:['-]?(?:y?[ea]|g[ea]|n[oa]))? ?(?:par |pe |pr |numarasina )?"
+    r"(?:bhej|gonder|yolla|yubor|jonat|पर भेज|पे भेज|로 보내|로 회신|に送信|へ送信)"
+)
 _HAS_DIGIT = re.compile(r"[0-9]")
-# Labels of what a person confirms rather than of a number that follows.
-_ACCOUNTS = (
-    "account", "acct", "cuenta", "conta", "compte", "conto", "konto", "cont", "hesa", "akaun", "rekening",
-    "tai khoan", "phone", "telefon", "telefoon", "mobile", "rufnummer", "حساب", "هاتف", "اکاؤنٹ", "חשבון",
-    "טלפון", "телефон", "рахун", "аккаунт", "บัญชี", "账号", "账户", "手机", "手機", "帳號", "帳戶", "계정",
-)  # fmt: skip
-
 # Labels that always own their number, whatever was said before.
 _NEVER_FOR = (
     "ref", "tel.", "tel:", "call", "hotline", "help", "bal", "id", "contact", "txn", "amount", "total",
@@ -57,11 +42,13 @@ def scores(text: str, low: str, found: list[Found], words: list[Word]) -> list[t
     """
     labels = labels_of(words)
     secrets = [word for word in words if word.kind == SECRET and not renamed(word, labels)]
-    helpers = [word for word in words if word.kind in (PROMPT, PURPOSE) and not renamed(word, labels)]
+    weak = [word for word in words if word.kind not in (SECRET, LABEL) and not renamed(word, labels)]
+    helpers = [word for word in weak if word.kind in (PROMPT, PURPOSE)]
     if len(found) == 1:
         bare = _bare(text, found[0], labels)
         if bare:
             return [(found[0].code, bare)]
+    guarded = _guarded(secrets, weak)
     discounts = any(mark in low for mark in DISCOUNTS)
     result = []
     for one in found:
@@ -69,9 +56,9 @@ def scores(text: str, low: str, found: list[Found], words: list[Word]) -> list[t
             continue
         if _belongs_to_label(low, one, labels, secrets, helpers):
             continue
-        score = max((_near_secret(low, one, word, found) for word in secrets), default=0.0)
+        score = max((_near_secret(low, one, word, found, word in guarded) for word in secrets), default=0.0)
         if score < 0.6:
-            score = max(score, _asked_for(one, helpers, labels, found))
+            score = max(score, asked_for(low, one, weak, labels, found))
         result.append((one.code, round(score * one.shape * 0.99, 3)))
     return result
 
@@ -105,7 +92,9 @@ def _bare(text: str, one: Found, labels: list[Word]) -> float:
     # "Order 482913" is an order; in "acme order 482913" the name comes first, as it does before a code.
     if any(label.start < 3 for label in labels) or (labels and not before.isascii()):
         return 0.0
-    if after or len(before) > 24 or len(before.split()) > 2:
+    # Where words are not parted by spaces, 24 letters are a sentence rather than a name.
+    longest = 24 if max(before, default="") < "\u0e00" else 10
+    if after or len(before) > longest or len(before.split()) > 2:
         return 0.0
     named = before.endswith(":") and one.shape > 0.9
     six = len(one.code) == 6 and (one.code.isdigit() or before.endswith(":"))
@@ -120,10 +109,10 @@ def _belongs_to_label(low: str, one: Found, labels: list[Word], secrets: list[Wo
     if label is None:
         return False
     between = low[label.end : one.start]
-    if len(between) > 24 or "," in between or _HAS_DIGIT.search(between) or _BREAK.search(between.rstrip()):
+    if len(between) > 24 or "," in between or _HAS_DIGIT.search(between) or BREAK.search(between.rstrip()):
         return False
     # "confirm your account: 482913" asks; the number is not the account's.
-    if low.startswith(_ACCOUNTS, label.start) and any(
+    if low.startswith(ACCOUNTS, label.start) and any(
         word.kind == PURPOSE and 0 <= label.start - word.end <= 14 for word in helpers
     ):
         return False
@@ -141,19 +130,19 @@ def _speaks_of_secret(low: str, one: Found, label: Word, secrets: list[Word]) ->
     if secret is None or low.startswith(_NEVER_FOR, label.start):
         return False
     between = low[secret.end : one.start]
-    if len(between) > 90 or "," in between or _HAS_DIGIT.search(between) or _BREAK.search(between.rstrip()):
+    if len(between) > 90 or "," in between or _HAS_DIGIT.search(between) or BREAK.search(between.rstrip()):
         return False
-    if _LINK.search(low, max(label.end, one.start - 14), one.start):
+    if LINK.search(low, max(label.end - 1, one.start - 14), one.start):
         return True
-    return len(one.code) == 6 and low.startswith(_ACCOUNTS, label.start)
+    return len(one.code) == 6 and low.startswith(ACCOUNTS, label.start)
 
 
 def _named_after(low: str, one: Found, secrets: list[Word], helpers: list[Word]) -> bool:
     """Whether what follows names the number as the code: "482913 is your code", "482913 را وارد کنید"."""
     if any(word.kind == PROMPT and 0 <= word.start - one.end <= 6 for word in helpers):
         return True
-    return bool(_LINK_AFTER.match(low, one.end)) and any(
-        0 <= word.start - one.end <= 32 and not _BREAK.search(low, one.end, word.start) for word in secrets
+    return bool(LINK_AFTER.match(low, one.end)) and any(
+        0 <= word.start - one.end <= 32 and not BREAK.search(low, one.end, word.start) for word in secrets
     )
 
 
@@ -161,11 +150,23 @@ def _is_reply_number(text: str, low: str, one: Found) -> bool:
     """Whether the number is where to send a word to: "text STOP to 40404"."""
     if not one.code.isdigit() or len(one.code) > 6:
         return False
+    if _SENT_TO.match(low, one.end):
+        return True
     begin = max(0, one.start - 40)
     return bool(_SEND_TO.search(low, begin, one.start) or _KEYWORD_TO.search(text, begin, one.start))
 
 
-def _near_secret(low: str, one: Found, secret: Word, found: list[Found]) -> float:
+def _guarded(secrets: list[Word], weak: list[Word]) -> set[Word]:
+    """Return those of `secrets` that are only warned of: "never share your code"."""
+    warnings = [word for word in weak if word.kind == WARNING]
+    return {
+        secret
+        for secret in secrets
+        if any(0 <= secret.start - word.end <= 30 or 0 <= word.start - secret.end <= 4 for word in warnings)
+    }
+
+
+def _near_secret(low: str, one: Found, secret: Word, found: list[Found], guarded: bool) -> float:
     """Return 0 to 1 for how surely `secret` ("code", "password") speaks of this candidate."""
     before = secret.end <= one.start
     first, last = (secret.end, one.start) if before else (one.end, secret.start)
@@ -173,16 +174,18 @@ def _near_secret(low: str, one: Found, secret: Word, found: list[Found]) -> floa
     if gap > _FARTHEST:
         return 0.0
     score, linked = 1.0 if gap <= _CLOSE else max(0.62, 1.0 - gap / 160), False
-    if before and _LINK.search(low, max(first, last - 14), last):
+    if before and LINK.search(low, max(first, last - 14), last):
         score, linked = max(score, 0.97 if gap < 30 else 0.88), True
-    elif not before and _LINK_AFTER.match(low, first):
+    elif not before and LINK_AFTER.match(low, first):
         score, linked = max(score, 0.97 if gap < 40 else 0.85), True
     elif len(one.code) == 4 and "1990" <= one.code <= "2035" and gap > _CLOSE:
         score *= 0.6  # rather a year
     between = low[first:last]
-    if _BREAK.search(between.strip(" \n") if gap < 12 else between):
+    if BREAK.search(between.strip(" \n") if gap < 12 else between):
         stranger = before and not linked and "\n" not in between
         score *= 0.62 if gap > 28 else 0.5 if stranger else 0.85
+        if before and guarded and not _stands_alone(low, one):
+            score *= 0.7 if len(one.code) > 4 else 0.6
     if any(first <= other.start and other.end <= last for other in found if other is not one):
         score *= 0.8
     if gap > 12 and one.shape > 0.95 and _stands_alone(low, one):
@@ -196,27 +199,3 @@ def _stands_alone(low: str, one: Found) -> bool:
     """Whether the candidate is a line or a sentence of its own."""
     before, after = low[: one.start].rstrip(" "), low[one.end :].lstrip(" .")
     return (not before or before[-1] in ".!?\n。") and (not after or after[0] == "\n")
-
-
-def _asked_for(one: Found, helpers: list[Word], labels: list[Word], found: list[Found]) -> float:
-    """Return 0 to 1 for how surely a request ("enter ... to confirm") speaks of it, no "code" being near."""
-    digits = len(one.code)
-    if not one.code.isdigit() or not 4 <= digits <= 8:
-        return 0.0
-    prompted, nearest = False, _FARTHEST
-    for word in helpers:
-        gap = one.start - word.end if word.end <= one.start else word.start - one.end
-        if word.kind == PROMPT:
-            prompted = prompted or gap <= 16
-        else:
-            nearest = min(nearest, gap)
-    if prompted and nearest <= 60:
-        return 0.8
-    if sum(len(other.code) < 9 for other in found) > 1:
-        return 0.2
-    if prompted and digits >= 5:
-        return 0.62
-    # The stem of a purpose ends some letters before its word does: "verif" + "ication ".
-    if digits == 6 and (nearest <= 13 or (nearest <= 60 and not labels)):
-        return 0.6
-    return 0.58 if digits in (4, 5) and nearest <= 12 and not labels else 0.2

@@ -12,10 +12,11 @@ _SECRETS: dict[str, str] = {
         one-time p|one time p|one-time c|one time c|onetime|^tac$|^tan$|^mtan|smstan|sms-tan|pushtan
         ^token|^security key|^login key|activation key|access key|verification key|^vcode
         verification number
-        codigo|codi|^clave|contrasena|^nip$|numero de verificacion|palavra-passe|^senha|palavra passe
+        codigo|codi|^clave|contrasena|contrasenya|^nip$|numero de verificacion|palavra-passe|^senha|palavra passe
         ^segredo
         mot de passe|^mdp$|^cle de securite|parola|parole|password|^cod$|codul|^cod-|chiave
-        passwort|kennwort|^einmal|^schlussel|kennzahl|zahlencode|wachtwoord|pincode|wagwoord|toegangs
+        passwort|kennwort|^einmal|aktivierungspin|sicherheitspin|zugangspin|smspin|sms-pin|^schlussel
+        kennzahl|zahlencode|wachtwoord|pincode|wagwoord|toegangs
         inlogcijfer
         kod|losenord|passord|adgangskod|engangs|lykilord|adgangsord|bekreftelsesnummer|loyni
         koodi|salasana|kertakaytto|tunnusluk|vahvistustunnus|avainluku|kood|parool|tunnuskood|salasona
@@ -27,13 +28,13 @@ _SECRETS: dict[str, str] = {
         ^ma:|^ma pin|ma giao dich otp
         ma truy cap|mat khau|mat ma|so xac minh|so ma xac
         ^sandi$|kata sandi|kata laluan|kata kunci|nomor verifikasi|^kata rahasia|nombor pengesahan
-        nambari|msimbo|nywila|neno la siri|neno siri|khodi|lambar|lambobin|koodhk|khowudi|phasewedi
+        nambari|msimbo|nywila|neno la siri|neno siri|khodi|lambar|lambobin|koodhk|kwdik|khowudi|phasewedi
         birdefelik|birdefalik|bir defelik|tek kullanimlik|guvenlik anahtari|sifremiz|kaodim|teny miafina
         kaody
     """,
     "greek": "κωδικ|συνθηματικ|κωδ.|κλειδι",
     "cyrillic": """
-        код|kод|парол|^пин|шифр|лозинк|нууц уг|нууц дугаар|баталгаажуулах дугаар|купия|сырсоз|рамз
+        код|kод|парол|^пин|шифр|лозинк|нууц уг|нууц дугаар|баталгаажуулах дугаар|купия|сырсоз|сырсөз|нууц үг|рамз
         пароль|гасло|ачкыч
         тасдиклаш|калит соз|одноразов|еднократн|јднократн|купиясоз|құпия
     """,
@@ -81,37 +82,49 @@ _SECRETS: dict[str, str] = {
 
 _PROMPTS: dict[str, str] = {
     "latin": """
-        ^enter$|^use$|^type$|^input$|^insert$|^provide$|^quote$|^using$|^key in$|^put$
+        ^enter$|^use$|^type$|^input$|^insert$|^provide$|^quote$|^using$|^key in$|^put$|punch in|submit
+        plug in|pop$|tap in|fill in|copy|paste|write$|supply|present$
         ingres|introduc|introduz|^usa$|^use$|^utiliz|^escrib|^digit|^coloca|^insira|^informe|^tecle
-        ^anota$|^usar$
+        ^anota$|^usar$|pon$|mete$|poner|teclea|marque$|marca$|coloque|preench
+        teclee|copia$|pega$|facilit|rellena|escrev|copie|cole$|poe$|insere|ecri|collez|mettez|rentre|reportez
+        trag$|trage|eintrag|schreib|kopier|tipp|eingabe|scriv|metti|riporta|incolla|typ$|kopieer|invoer|intoets
+        invul|fyll i|mata in|legg inn|indsaet|kirjoita|nappail|naputtel|wpis|przepis|wklej|wstaw|skopiuj|opis
+        vypln|vepis|napis|zkopir|gepel|beir|usd be|masold|ird be|scrie$|scrieti|tastea|completeaz|pune$|inser
+        upisi|otkuc|kucaj|prepisi|yaz$|yazip|yaziniz|gir$|gireb|girerek|tusla|yozing|tering|isi$|isikan|ketik
+        tulis|salin$|masukin|pake$|taip|dien$|go vao|bam$|isulat|gamit|chapa$|jaza$|darj|likh|type kar|use kar
         ^saisi|^utilise|^entrez|^entre$|^tapez|^tape$|^composez|^renseign|^inser|^immett|^digita|^scrivi
         ^gib$|^geben|^verwend|^nutze|eingeb|eintipp|^benutz|^gebruik|^voer|^vul$|^toets
         ^ange$|^anvand|^skriv|^bruk|^brug|^indtast|^tast|^angi$|^oppgi|^sla in|^knappa|^kayta|^syota
         ^anna$|^naudo|^ivesk|^ievad|^izmant|^sisesta|^kasuta
         ^wpisz|^uzyj|^podaj|^wprowad|^zadej|^zadaj|^pouzij|^pouzi|^vloz|^opiste|^irja|^adja meg|^hasznal
         ^add meg|^introdu|^foloses|^tastat
-        ^unes|^upis|^vnes|^korist|^uporab|^ukuc|^vpis|^perdor|^vendos|^shkruaj|^futni
+        ^unes|^upis|^vnes|^korist|^uporab|^ukuc|^vpis|^perdor|^vendos|^shkrua|^futni
         ^girin|^girip|^giriniz|^kullan|^yazin|^tuslay|daxil edin|istifade edin|^kirit|^foydalan
         ^nhap|^su dung|^dung$|^masukkan|^masukan|^gunakan|^pakai|^sila masuk|^gamitin|^ilagay|^i-enter
         ^i-type|^ipasok
-        ^tumia|^ingiza|^weka$|^andika|^gebruik|^faka$|^sebenzisa|^shigar|^isticmaal|^geli$|^erabil
-        ^sartu|^cofnod|^sladu inn|^notadu|^cuir isteach|^usad
+        ^tumia|^ingiza|^weka$|uweke|uingize|uandike|utumie|^andika|^gebruik|^faka$|^sebenzisa|^shigar
+        ^isticmaal|^geli$|^erabil
+        ^sartu|^cofnod|^sladu inn|^notadu|^cuir isteach|^usad|fes servir|feu servir|rhowch|defnyddiwch|nodwch
+        amfani da|saka$|lo$|jiri$|tinye|tik$|koresha|injiza|antre|itilize|ampiasao|ampidiro|uzu$|enigu|tajpu
+        daal|dalein|daalein|likhein|soz$|nhập mã|istimal|istemaal|vvedite|vvedi$|vvedit|ukazhite|naberite|unesite
     """,
     "greek": "εισαγ|πληκτρολογ|χρησιμοποι|βαλτε|καταχωρ|γραψ",
     "cyrillic": """
-        введит|введи|используй|укажи|наберит|введіть|використ|вкажіть|въведе|използва|внесет|унесит
+        ввод|вбей|впиш|скопир|вставь|набер|скопію|напиш|постав|теріңіз|жазыңыз|пайдалан|тер$|введит|введи
+        используй|укажи|наберит|введіть|використ|вкажіть|въведе|използва|внесет|унесит
         користит|упишит|увядз|выкарыст|енгіз|колдан|киргиз|колдон
         оруул|ашигла|ворид|киритинг|вписвай|впишете|уведите|напишит|сообщите
     """,
     "armenian": "մուտքագր|օգտագործ|ներմուծ",
     "georgian": "შეიყვან|გამოიყენ|აკრიფ|ჩაწერ",
-    "hebrew": "הזן|הזינו|הזיני|הקש|השתמש|הכנס|להזין|הקלד",
+    "hebrew": "הזן|הזינו|הזיני|הקש|השתמש|הכנס|להזין|הקלד|רשום|כתוב|העתק",
     "arabic": """
-        ادخل|أدخل|إدخال|ادخال|استخدم|استعمل|اكتب|وارد کن|وارد نما|استفاده کن|درج کریں|داخل کریں
+        ادخل|أدخل|إدخال|ادخال|استخدم|استعمل|اكتب|وارد کن|وارد نما|استفاده کن|درج کریں|داخل کریں|لکھیں|ڈالیں
+        ٹائپ|بزنید|بنویسید|تایپ|وارد شود|انسخ|ضع|حط
         استعمال کریں|ولیکئ|بەکاربهێنە|دابنێ
     """,
-    "devanagari": "दर्ज|डालें|डाले|उपयोग|प्रयोग|इस्तेमाल|प्रविष्ट|टाका|वापर|भरें|राख्नु|हाल्नु",
-    "bengali": "ব্যবহার|লিখুন|দিন|প্রবেশ করান|টাইপ",
+    "devanagari": "दर्ज|डालें|डाले|उपयोग|प्रयोग|इस्तेमाल|प्रविष्ट|टाका|वापर|भरें|लिखें|टाइप|राख्नु|हाल्नु",
+    "bengali": "ব্যবহার|লিখুন|দিন|প্রবেশ করান|টাইপ|বসান",
     "gurmukhi": "ਦਰਜ|ਵਰਤੋ|ਭਰੋ|ਦਾਖਲ",
     "gujarati": "દાખલ|ઉપયોગ|વાપરો|નાખો",
     "odia": "ବ୍ୟବହାର|ଦିଅନ୍ତୁ|ପ୍ରବେଶ",
@@ -120,14 +133,14 @@ _PROMPTS: dict[str, str] = {
     "kannada": "ನಮೂದಿಸ|ಬಳಸಿ|ಉಪಯೋಗ",
     "malayalam": "നൽകുക|ഉപയോഗിക്ക|നല്കുക",
     "sinhala": "ඇතුළත්|භාවිත|යොදන්න",
-    "thai": "กรอก|ใช้|ใส่|ป้อน|พิมพ์|ระบุ",
+    "thai": "กรอก|ใช้|ใส่|ป้อน|พิมพ์|ระบุ|คีย์",
     "lao": "ໃສ່|ປ້ອນ|ໃຊ້",
     "khmer": "បញ្ចូល|ប្រើ|វាយ",
     "myanmar": "ထည့်|ရိုက်|အသုံးပြု|သုံး",
     "ethiopic": "ያስገቡ|ይጠቀሙ|አስገባ",
     "mongolian": "",
-    "han": "输入|填写|使用|輸入|填寫|键入|鍵入|填入|入力",
-    "hangul": "입력|기입|사용",
+    "han": "输入|填写|使用|輸入|填寫|键入|鍵入|填入|入力|录入|打ち込",
+    "hangul": "입력|기입|사용|넣어|적어",
 }
 
 _PURPOSES: dict[str, str] = {
@@ -147,6 +160,10 @@ _PURPOSES: dict[str, str] = {
         xac thuc|xac nhan|xac minh|dang nhap|dang ky|kich hoat|masuk|konfirmasi|pengesahan|sahkan
         log masuk|aktiva|daftar|mag-log|makumpirma|kumpirma|beripika
         thibitish|kuingia|egiazta|gwirio|dilys|stadfest|tabbatar|xaqiij|qinisek|validar|autori
+        uthibitish|kuthibitish|zweryf|overte|over$|overit|erosits|hitelesit|uberpruf|aktivier|kwemeza|winjir
+        injira|kwinjir|shiga|shigar|wole$|banye|ibanye|nkwenye|ungen|ngena
+        it's you|its you|prove$|approve$|gets you in|lets you in|melden sie sich|melde dich|firma la|firmar
+        eres tu|du bist|konekte|konfirm|ensalut|podtverzh|potvarzhd|vhod|vkhod
     """,
     "greek": "επαληθ|συνδεσ|επιβεβ|εισοδ|εγγραφ|ενεργοποι|ταυτοποι",
     "cyrillic": """
@@ -155,10 +172,10 @@ _PURPOSES: dict[str, str] = {
         пацвер|уваход|раста|тіркел|кіру|ырасто|баталга|нэвтр|тасдик|кириш|тасди|вериф
     """,
     "armenian": "հաստատ|մուտք|գրանց|նույնական",
-    "georgian": "დადასტურ|ავტორიზ|რეგისტრ|შესვლ|ვერიფიკ",
-    "hebrew": "אימות|כניס|אישור|התחבר|הרשמ|לאמת|לאשר|זיהוי",
+    "georgian": "დადასტურ|დაადასტურ|ავტორიზ|რეგისტრ|შესვლ|ვერიფიკ",
+    "hebrew": "אימות|אמת|אמתו|אשר|כניס|אישור|התחבר|הרשמ|לאמת|לאשר|זיהוי",
     "arabic": """
-        تحقق|تأكيد|تاكيد|تفعيل|تسجيل|دخول|توثيق|المصادقة|تایید|ورود|فعال|احراز|ثبت نام|تصدیق|لاگ ان
+        تحقق|تأكيد|فعل$|اكد$|تاكيد|تفعيل|تسجيل|دخول|توثيق|المصادقة|تایید|ورود|فعال|احراز|ثبت نام|تصدیق|لاگ ان
         لاگ اِن|توثیق|دڵنیا
     """,
     "devanagari": "सत्याप|लॉगिन|लॉग इन|पुष्टि|प्रमाण|पडताळ|वेरिफ|पंजीकर|साइन इन",
