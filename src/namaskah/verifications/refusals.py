@@ -45,8 +45,9 @@ def raised(error: asyncpg.PostgresError) -> NamaskahError | None:
     detail: dict[str, Any] = json.loads(getattr(error, "detail", None) or "{}")
     if state == INSUFFICIENT_FUNDS:
         return _funds(detail.get("available"), detail.get("price"))
+    kind = str(error).partition("\n")[0]  # the driver adds the detail in further lines
     return errors.LimitReached(
-        f"{_limit_in_words(str(error), detail.get('limit', 0))} {_UNCHARGED}", retry_after=detail.get("retry_after")
+        f"{_limit_in_words(kind, detail.get('limit', 0))} {_UNCHARGED}", retry_after=detail.get("retry_after")
     )
 
 
