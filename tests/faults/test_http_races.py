@@ -16,7 +16,7 @@ from namaskah.core.money import micros_from_text
 from tests.faults.shop import Shop, serve
 
 _SOON = """
-UPDATE verifications SET expires_at = clock_timestamp() + interval '0.6 seconds', sweep_at = clock_timestamp() + interval '0.6 seconds'
+UPDATE verifications SET expires_at = soon, sweep_at = soon FROM (SELECT clock_timestamp() + interval '0.6 seconds' AS soon) s
 WHERE id = ANY($1)
 """
 _RESOLVED = """
@@ -49,7 +49,7 @@ async def test_a_hundred_buyers_with_money_for_ten_and_one_key_used_fifty_times(
     price = micros_from_text(msgspec.json.decode((await buy(shop)).content)["price"]["amount"])
     connection = await asyncpg.connect(shop.postgres.url)
     await connection.execute(
-        "SELECT ledger_adjust('txn_to_ten', user_id, true, 'debit', $1 - balance_micros + held_micros, 'test', 'system', 4::smallint, now())"
+        "SELECT ledger_adjust('txn_1', user_id, true, 'debit', $1 - balance_micros + held_micros, 'x', 'system', 4::smallint, now())"
         " FROM wallets WHERE livemode", 10 * price,
     )  # fmt: skip
     await connection.close()
