@@ -150,7 +150,8 @@ END $$;
 
 -- Ends a verification's hold on its number. The pause keeps a late SMS of the last user from the next one.
 CREATE OR REPLACE FUNCTION number_free(p_number bigint, p_verification text, p_pause_seconds integer, p_now timestamptz)
-RETURNS void LANGUAGE sql AS $$
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     UPDATE numbers SET busy = false, free_at = p_now + make_interval(secs => p_pause_seconds)
-    WHERE id = p_number AND verification_id = p_verification AND busy
-$$;
+    WHERE id = p_number AND verification_id = p_verification AND busy;
+END $$;

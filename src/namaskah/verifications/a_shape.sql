@@ -6,12 +6,14 @@ CREATE OR REPLACE FUNCTION utc_text(p_at timestamptz) RETURNS text LANGUAGE sql 
     SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;
 
-CREATE OR REPLACE FUNCTION messages_json(p_verification text) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT coalesce(json_agg(json_build_object(
+-- In plpgsql because that keeps its plan: an SQL function that cannot be inlined is planned anew at every call.
+CREATE OR REPLACE FUNCTION messages_json(p_verification text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT coalesce(json_agg(json_build_object(
         'id', m.id, 'from', m.sender, 'text', encode(m.text_encrypted, 'base64'), 'code', encode(m.code_encrypted, 'base64'),
         'received_at', utc_text(m.received_at), 'late', m.late) ORDER BY m.created_at, m.id)::text, '[]')
-    FROM messages m WHERE m.verification_id = p_verification AND NOT m.withheld
-$$;
+    FROM messages m WHERE m.verification_id = p_verification AND NOT m.withheld);
+END $$;
 
 CREATE OR REPLACE FUNCTION verification_json(v verifications, p_messages text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT json_build_object(

@@ -9,6 +9,10 @@ BEGIN
 END $$;
 
 -- The next number for an event that moves no money.
-CREATE OR REPLACE FUNCTION event_next(p_user text, p_live boolean) RETURNS bigint LANGUAGE sql AS $$
-    UPDATE wallets SET event_seq = event_seq + 1 WHERE user_id = p_user AND livemode = p_live RETURNING event_seq
-$$;
+CREATE OR REPLACE FUNCTION event_next(p_user text, p_live boolean) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    following bigint;
+BEGIN
+    UPDATE wallets SET event_seq = event_seq + 1 WHERE user_id = p_user AND livemode = p_live RETURNING event_seq INTO following;
+    RETURN following;
+END $$;
