@@ -41,7 +41,6 @@ class _Evidence(NamedTuple):
     tell: int
     noun: bool
     warned: bool
-    lives: bool  # its life is told: "valid until 14:30"
 
 
 def asked_for(low: str, one: Found, weak: list[Word], labels: list[Word], found: list[Found]) -> float:
@@ -71,6 +70,8 @@ def asked_for(low: str, one: Found, weak: list[Word], labels: list[Word], found:
         return 0.66
     if digits == 6 and seen.purpose_unbroken <= 13 and LINK.search(low, max(0, one.start - 3), one.start):
         return 0.58
+    if seen.adjacent and digits >= 5:
+        return 0.62
     if sum(len(other.code) < 9 for other in found) > 1:
         return 0.2
     if prompted and (digits >= 5 or (seen.adjacent and not strangers)):
@@ -80,18 +81,21 @@ def asked_for(low: str, one: Found, weak: list[Word], labels: list[Word], found:
     if strangers:
         told = seen.warned and digits > 4 and not claimed and LINK.search(low, max(0, one.start - 3), one.start)
         return 0.56 if told else 0.2
-    if digits in (4, 5) and seen.purpose_unbroken <= (30 if LINK.search(low, max(0, one.start - 3), one.start) else 12):
+    # "Confirm the transfer of 250.00: 60412": a colon that leads to the last word reaches far.
+    linked = bool(LINK.search(low, max(0, one.start - 3), one.start))
+    reach = (70 if not low[one.end :].strip(" .!\n") else 30) if linked else 12
+    if digits in (4, 5) and seen.purpose_unbroken <= reach:
         return 0.58
     if seen.warned:
         return 0.6
     # Few ordinary messages carry a single number of just six digits: then one hint of any kind is enough.
-    hinted = prompted or seen.aim_unbroken <= 60 or seen.lives or (subject and _told_of(low, one))
+    hinted = prompted or seen.aim_unbroken <= 60 or (subject and _told_of(low, one))
     return 0.55 if digits == 6 and hinted else 0.2
 
 
 def _evidence(low: str, one: Found, weak: list[Word], claimed: bool) -> _Evidence:
     prompt = purpose = unbroken = aim = near = tell = follows = _FAR
-    adjacent = noun = warned = lives = False
+    adjacent = noun = warned = False
     purposes = [word for word in weak if word.kind == PURPOSE]
     for word in weak:
         before = word.end <= one.start
@@ -113,7 +117,6 @@ def _evidence(low: str, one: Found, weak: list[Word], claimed: bool) -> _Evidenc
         elif word.kind == WARNING:
             warned = warned or not before
         elif word.kind == VALID:
-            lives = True
             warned = warned or (not before and bool(_MINUTES.search(low, word.end, word.end + 40)))
         elif BREAK.search(low, first, last):
             continue
@@ -128,7 +131,7 @@ def _evidence(low: str, one: Found, weak: list[Word], claimed: bool) -> _Evidenc
             word.kind == NUMBER and len(one.code) <= 6 and any(abs(word.start - other.start) <= 24 for other in purposes)
         ):
             noun = noun or _named_by(low, one, word, before, claimed)
-    return _Evidence(prompt, adjacent, purpose, follows, unbroken, aim, near, tell, noun, warned, lives)
+    return _Evidence(prompt, adjacent, purpose, follows, unbroken, aim, near, tell, noun, warned)
 
 
 def _begins_sentence(low: str, at: int) -> bool:

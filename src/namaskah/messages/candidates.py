@@ -261,6 +261,8 @@ def _separated(low: str, start: int, token: str) -> list[Found]:
         return _judge(low, start, token)
     if _NUMBER.fullmatch(token) or len(parts) > 2:
         return []
+    if "/" in token and any(len(part) == 4 and "1990" <= part <= "2049" for part in parts):
+        return []  # "2024/118820": a file of that year
     result: list[Found] = []
     at = start
     for part in parts:

@@ -11,7 +11,7 @@ _LABELS: dict[str, str] = {
         ^request|^application|work order|job order|job no|^zlecen|^zakazk|^munkaszam|^kazi$|^sagsn|^saksn
         ^aduan|^complaint|^opdracht
         ^intervento|^intervention|^protocollo|^lucrare|^nalog$|^fiche$|^phieu|^tiket|^is emri|^solicitud
-        ^solicitac|^demande$|^antrag|^anfrage|^richiest|^wniosek|^zadost|^kerelem
+        ^solicitac|^demande$|^bolletta|^antrag|^anfrage|^richiest|^wniosek|^zadost|^kerelem
         ^cerere|^zahtjev|^zahtev|^talep|^basvuru|^yeu cau|^permintaan|^ombi|^aanvraag|^arende|^hakemus
         ^hotel|^room|^report fraud|^report it
         company code|bank code|^ticket|^parcel|^package|^tracking

@@ -12,7 +12,7 @@ _NOUNS: dict[str, str] = {
         acceso$|numero de seguridad|numero secreto|numero de acceso|llave|digitos|numero de verifica
         numero de confirm|chave|numero de seguranca|acesso$|cifras|numero de valid
         cle$|cle d|numero de securite|chiffres|acces$|numero de verif|chiffre secret
-        zahl$|ziffern|sicherheitsnummer|zugang$|zugangsschluss|sicherheitsschluss|aktivierungsschluss
+        zahl$|ziffern|zugangsziffern|sicherheitsziffern|bestatigungsziffern|zugangszahl|sicherheitsnummer|zugang$|zugangsschluss|sicherheitsschluss|aktivierungsschluss
         bestatigungsnummer|sicherheitszahl|pruefnummer|prufnummer|prufziffer
         key sms|numero di sicurezza|cifre$|numero di verifica|sleutel|toegangssleutel|cijfers$
         beveiligingsnummer|verificatienummer|nyckel|siffror|sakerhetsnummer|verifieringsnummer|nokkel$
@@ -122,7 +122,7 @@ _AIMS: dict[str, str] = {
         pagina|page$|strona|strone|stronie|stranic|sayfa|trang|laman|halaman|screen|pantalla|tela$|ecran
         bildschirm|scherm|skarm|skjerm|skaerm|ekran|obrazovk|man hinh|layar|skrin|form$|formular|field$|browser
         navegador|navigat|hemsid|nettsid|hjemmesid|weboldal|web$|prompt$|window$|device$
-        driver|rider|adviser|advisor|representative|asesor|ejecutivo|atendente|conseiller|berater|mitarbeiter
+        keypad|keyboard|teclado|clavier|tastatur|tastier|klawiatur|klavesnic|driver|rider|adviser|advisor|representative|asesor|ejecutivo|atendente|conseiller|berater|mitarbeiter
         medewerker|consulent|konsultant|konzultant|poradc|temsilci|wakala|petugas|pegawai|nhan vien|forar
         forer|sofer|cashier|clerk|pharmacist|till$|box$|reception|technician|courier|delivery|agent$
         operator|conductor|chofer|repartidor|mensajero|motorista|entregador

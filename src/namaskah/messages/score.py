@@ -30,6 +30,9 @@ _NEVER_FOR = (
     "문의", "고객센터", "ติดต่อ",
 )  # fmt: skip
 
+# "We will never call": then what follows is no telephone number.
+_DENIED = ("never ", "not ", "n't ", "nunca ", "jamais ", "nie ", "niemals ", "nooit ", "aldri ", "aldrig ", "никогда не ")
+
 _CLOSE = 4  # characters between keyword and code that still count as side by side
 _FARTHEST = 120  # characters; a keyword farther away says nothing of a number
 _NEXT = 3  # characters between a label and its number when nothing but a colon or a space stands there
@@ -106,7 +109,7 @@ def _belongs_to_label(low: str, one: Found, labels: list[Word], secrets: list[Wo
     if _named_after(low, one, secrets, helpers):
         return False
     label = next((label for label in reversed(labels) if label.end <= one.start), None)
-    if label is None:
+    if label is None or low.endswith(_DENIED, 0, label.start):
         return False
     between = low[label.end : one.start]
     if len(between) > 24 or "," in between or _HAS_DIGIT.search(between) or BREAK.search(between.rstrip()):
