@@ -107,7 +107,11 @@ async def test_what_is_not_there_for_the_one_who_asks_is_not_found(database, how
     who = await customer(database)
     await own_numbers(database, 1)
     bought = shown(await buy(database, who))
-    asker = await customer(database) if how == "another account" else type(who)(who.user_id, how != "the test mode of the same account")
+    asker = (
+        await customer(database)
+        if how == "another account"
+        else type(who)(who.user_id, how != "the test mode of the same account")
+    )
     wanted = "ver_00000000000000000000000000" if how == "no such id" else bought.id
     with pytest.raises(errors.VerificationNotFound):
         await cancel(database, principal=asker, verification_id=wanted, vault=VAULT)

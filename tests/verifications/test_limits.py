@@ -55,7 +55,11 @@ async def test_the_hour_begins_with_its_first_purchase_and_is_over_after_it(data
 
 async def test_the_day_ends_at_midnight_utc(database, db):
     await own_numbers(database)
-    price = int(await db.fetchval("SELECT price_micros(s, c, '', 0) FROM services s, countries c WHERE s.slug = 'telegram' AND c.code = 'us'"))
+    price = int(
+        await db.fetchval(
+            "SELECT price_micros(s, c, '', 0) FROM services s, countries c WHERE s.slug = 'telegram' AND c.code = 'us'"
+        )
+    )
     await small_plan(db, a_day=2 * price)
     who = await customer(database, plan="small")
     midnight = datetime(2030, 5, 5, tzinfo=UTC)
@@ -70,7 +74,11 @@ async def test_the_day_ends_at_midnight_utc(database, db):
 async def test_a_keys_own_cap_holds_for_that_key_only_and_until_midnight(database, db):
     await own_numbers(database)
     who = await customer(database)
-    price = int((await db.fetchval("SELECT price_micros(s, c, '', 1500) FROM services s, countries c WHERE s.slug = 'telegram' AND c.code = 'us'")))
+    price = int(
+        await db.fetchval(
+            "SELECT price_micros(s, c, '', 1500) FROM services s, countries c WHERE s.slug = 'telegram' AND c.code = 'us'"
+        )
+    )
     await db.execute(_KEY.replace("'\\x'", "sha256('k')"), who.user_id, price)
     capped = Principal(who.user_id, True, "key_1")
     midnight = datetime(2030, 5, 5, tzinfo=UTC)
@@ -102,7 +110,10 @@ async def test_whoever_receives_too_few_codes_is_slowed_down_and_can_recover(dat
         await buy(database, who)
     for order in (first,):
         await sms(database, order.number)
-    assert await db.fetchval("SELECT (judged_count, judged_codes) FROM wallets WHERE user_id = $1 AND livemode", who.user_id) == (51, 10)
+    assert await db.fetchval("SELECT (judged_count, judged_codes) FROM wallets WHERE user_id = $1 AND livemode", who.user_id) == (
+        51,
+        10,
+    )
     await db.execute("UPDATE wallets SET judged_codes = 11 WHERE user_id = $1 AND livemode", who.user_id)
     await bought(database, who)
 

@@ -29,7 +29,10 @@ def test_each_refusal_has_its_error_and_says_that_nothing_was_charged(outcome):
 
 
 def test_the_amounts_stand_in_the_words():
-    assert "0.75 USD and 0.10 USD" in refused("insufficient_funds", service="x", country="us", price=750_000, available=100_000).detail
+    assert (
+        "0.75 USD and 0.10 USD"
+        in refused("insufficient_funds", service="x", country="us", price=750_000, available=100_000).detail
+    )
     assert "0.75 USD" in refused("price_above_max", service="x", country="us", price=750_000, available=0).detail
 
 

@@ -35,7 +35,12 @@ async def used(database):
 async def test_its_last_user_gets_it_also_while_it_rests_and_pays_for_a_code_only(database, used):
     who, before = used
     bought = shown(await again(database, who, before))
-    assert (bought.number, bought.service, bought.reuse_of, bought.status) == (before.number, before.service, before.id, "pending")
+    assert (bought.number, bought.service, bought.reuse_of, bought.status) == (
+        before.number,
+        before.service,
+        before.id,
+        "pending",
+    )
     assert (await sms(database, bought.number, "Your code is 222222")).outcome == "captured"
     report = await check(database, full=True)
     assert report.ok, report.findings
