@@ -59,9 +59,7 @@ async def drop_databases(url: str, prefix: str) -> None:
     """Drops what a run leaves on a server that is not ours: its template, and clones of ended tests."""
     connection = await asyncpg.connect(url)
     try:
-        for row in await connection.fetch(
-            "SELECT datname FROM pg_database WHERE starts_with(datname, $1)", prefix
-        ):
+        for row in await connection.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", prefix):
             await connection.execute(f"DROP DATABASE IF EXISTS {row['datname']} WITH (FORCE)")
     finally:
         await connection.close()

@@ -73,9 +73,7 @@ async def new_keyring(counting: CountingDatabase, database_url: str) -> AsyncIte
     """Makes a key ring with its own signals, as each process has, on the counting database or another."""
     made: list[tuple[KeyRing, Signals]] = []
 
-    async def make(
-        *, signals_url: str = database_url, database: Any = counting, **sizes: int
-    ) -> tuple[KeyRing, Signals]:
+    async def make(*, signals_url: str = database_url, database: Any = counting, **sizes: int) -> tuple[KeyRing, Signals]:
         signals = Signals(signals_url)
         keyring = KeyRing(database, signals, **sizes)
         await signals.start()

@@ -46,9 +46,7 @@ async def test_settings_that_make_no_sense_are_refused_with_their_field(
     assert await api_keys.list_keys(database, user_id=user.id) == []
 
 
-async def test_there_is_no_key_for_who_does_not_exist_or_is_disabled(
-    database: Database, new_user: Any
-) -> None:
+async def test_there_is_no_key_for_who_does_not_exist_or_is_disabled(database: Database, new_user: Any) -> None:
     with pytest.raises(UnknownUser):
         await api_keys.create(database, user_id="user_\x00", livemode=True, name="server")
     user = await new_user()
@@ -57,13 +55,9 @@ async def test_there_is_no_key_for_who_does_not_exist_or_is_disabled(
         await api_keys.create(database, user_id=user.id, livemode=True, name="server")
 
 
-async def test_of_twenty_keys_made_at_once_the_plan_allows_five_of_each_kind(
-    database: Database, new_user: Any
-) -> None:
+async def test_of_twenty_keys_made_at_once_the_plan_allows_five_of_each_kind(database: Database, new_user: Any) -> None:
     user = await new_user()
-    tries = [
-        api_keys.create(database, user_id=user.id, livemode=n % 2 == 0, name="server") for n in range(20)
-    ]
+    tries = [api_keys.create(database, user_id=user.id, livemode=n % 2 == 0, name="server") for n in range(20)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(result, TooManyApiKeys) for result in results) == 10
     keys = await api_keys.list_keys(database, user_id=user.id)
@@ -108,9 +102,7 @@ async def test_a_key_is_shown_once_and_stored_as_its_digest(database: Database, 
 
 
 @pytest.mark.parametrize("key_id", ["", "key_", "key_\x00", "\ud800", "key_01kq3v0000000000000000000a"])
-async def test_a_key_that_does_not_exist_cannot_be_revoked(
-    database: Database, new_user: Any, key_id: str
-) -> None:
+async def test_a_key_that_does_not_exist_cannot_be_revoked(database: Database, new_user: Any, key_id: str) -> None:
     user = await new_user()
     with pytest.raises(UnknownApiKey):
         await api_keys.revoke(database, user_id=user.id, key_id=key_id)

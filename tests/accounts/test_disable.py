@@ -33,6 +33,4 @@ async def test_who_did_it_and_why_is_kept_once(database: Database, new_user: Any
     assert first.disabled_at is not None
     assert again == first
     assert await database.fetchval("SELECT disabled_reason FROM users") == "sold numbers"
-    assert [tuple(row) for row in await database.fetch(AUDIT)] == [
-        ("operator_a", "user.disable", user.id, "sold numbers")
-    ]
+    assert [tuple(row) for row in await database.fetch(AUDIT)] == [("operator_a", "user.disable", user.id, "sold numbers")]

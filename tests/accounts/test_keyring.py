@@ -59,9 +59,7 @@ async def seconds_until_refused(keyring: KeyRing, secret: str, *, within: float)
     raise AssertionError(f"the key still works after {within} s")
 
 
-@pytest.mark.parametrize(
-    "secret", ["", "nmk_live_", "x" * 45, "é" * 45, "\ud800" * 45, "\x00" * 45, "x" * 1_000_000]
-)
+@pytest.mark.parametrize("secret", ["", "nmk_live_", "x" * 45, "é" * 45, "\ud800" * 45, "\x00" * 45, "x" * 1_000_000])
 async def test_what_is_no_key_is_refused_without_asking(new_keyring: Any, counting: Any, secret: str) -> None:
     keyring, _signals = await new_keyring()
     with pytest.raises(InvalidApiKey):
@@ -83,9 +81,7 @@ async def test_ten_thousand_wrong_keys_neither_ask_nor_leave_anything(
     assert not keyring._asking
 
 
-async def test_invented_keys_with_a_right_checksum_are_asked_once_and_do_not_pile_up(
-    new_keyring: Any, counting: Any
-) -> None:
+async def test_invented_keys_with_a_right_checksum_are_asked_once_and_do_not_pile_up(new_keyring: Any, counting: Any) -> None:
     keyring, _signals = await new_keyring(refused_remembered=50)
     for _ in range(300):
         secret = new_secret(livemode=True)
@@ -102,9 +98,7 @@ async def test_an_expired_key_is_refused_also_when_it_was_known(
 ) -> None:
     keyring, _signals = await new_keyring()
     ends = datetime.now(UTC) + timedelta(seconds=1)
-    _key, secret = await api_keys.create(
-        database, user_id=owner, livemode=True, name="brief", expires_at=ends
-    )
+    _key, secret = await api_keys.create(database, user_id=owner, livemode=True, name="brief", expires_at=ends)
     await keyring.identify(secret)
     assert await seconds_until_refused(keyring, secret, within=1.5) < 1.2
     assert counting.looked_up == 2
@@ -197,9 +191,7 @@ async def test_signals_that_come_back_make_every_key_be_asked_again(
     assert counting.looked_up == asked + 1
 
 
-async def test_without_a_database_no_key_is_taken_on_trust(
-    new_keyring: Any, database_url: str, key: tuple[str, str]
-) -> None:
+async def test_without_a_database_no_key_is_taken_on_trust(new_keyring: Any, database_url: str, key: tuple[str, str]) -> None:
     async with Wire(database_url) as wire:
         behind_the_wire = await Database.open(wire.url)
         keyring, signals = await new_keyring(signals_url=wire.url, database=behind_the_wire)
@@ -236,9 +228,7 @@ async def test_an_answer_that_is_older_than_a_revocation_is_not_kept(
         await keyring.identify(key[1])
 
 
-async def test_a_hundred_first_uses_at_once_ask_once(
-    new_keyring: Any, counting: Any, key: tuple[str, str]
-) -> None:
+async def test_a_hundred_first_uses_at_once_ask_once(new_keyring: Any, counting: Any, key: tuple[str, str]) -> None:
     keyring, _signals = await new_keyring()
     principals = await asyncio.gather(*(keyring.identify(key[1]) for _ in range(100)))
     assert counting.looked_up == 1
@@ -263,9 +253,7 @@ async def test_one_who_gives_up_does_not_spoil_it_for_the_others(
 async def test_the_keys_remembered_are_bounded(new_keyring: Any, owner: str, db: Any) -> None:
     keyring, _signals = await new_keyring(remembered=20)
     secrets = [new_secret(livemode=True) for _ in range(100)]
-    await db.execute(
-        MANY_KEYS, owner, [new_id("key") for _ in secrets], [digest_of(secret) for secret in secrets]
-    )
+    await db.execute(MANY_KEYS, owner, [new_id("key") for _ in secrets], [digest_of(secret) for secret in secrets])
     for secret in secrets:
         assert (await keyring.identify(secret)).user_id == owner
     assert len(keyring._known) == 20
@@ -284,9 +272,7 @@ async def test_a_key_names_its_user_its_mode_and_itself(
     assert secret not in repr(vars(keyring))
 
 
-async def test_a_known_key_costs_a_few_microseconds(
-    new_keyring: Any, key: tuple[str, str], counting: Any
-) -> None:
+async def test_a_known_key_costs_a_few_microseconds(new_keyring: Any, key: tuple[str, str], counting: Any) -> None:
     keyring, _signals = await new_keyring()
     await keyring.identify(key[1])
     best = 1.0
@@ -299,9 +285,7 @@ async def test_a_known_key_costs_a_few_microseconds(
     assert counting.looked_up == 1
 
 
-async def test_the_last_use_is_written_in_batches_at_most_once_a_minute(
-    new_keyring: Any, key: tuple[str, str], db: Any
-) -> None:
+async def test_the_last_use_is_written_in_batches_at_most_once_a_minute(new_keyring: Any, key: tuple[str, str], db: Any) -> None:
     (here, _), (there, _) = await new_keyring(), await new_keyring()
     row = "SELECT xmin::text, last_used_at FROM api_keys"
     for ring in (here, there):
@@ -316,9 +300,7 @@ async def test_the_last_use_is_written_in_batches_at_most_once_a_minute(
     assert await db.fetchrow(row) == first
 
 
-async def test_what_was_used_is_written_when_the_process_ends(
-    new_keyring: Any, key: tuple[str, str], db: Any
-) -> None:
+async def test_what_was_used_is_written_when_the_process_ends(new_keyring: Any, key: tuple[str, str], db: Any) -> None:
     keyring, _signals = await new_keyring()
     await keyring.identify(key[1])
     await keyring.stop()

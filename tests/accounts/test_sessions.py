@@ -21,9 +21,7 @@ async def test_an_invented_token_is_nobodys(database: Database, token: str) -> N
     "ended",
     ["expires_at = now()", "last_seen_at = now() - interval '14 days'"],
 )
-async def test_a_session_that_is_over_opens_nothing(
-    database: Database, new_user: Any, db: Any, ended: str
-) -> None:
+async def test_a_session_that_is_over_opens_nothing(database: Database, new_user: Any, db: Any, ended: str) -> None:
     user = await new_user()
     token = await open_session(database, user_id=user.id, user_agent="Firefox")
     await db.execute(f"UPDATE sessions SET {ended}")
@@ -32,9 +30,7 @@ async def test_a_session_that_is_over_opens_nothing(
     assert await database.fetchval("SELECT count(*) FROM sessions") == 0
 
 
-async def test_using_a_session_does_not_move_its_absolute_end(
-    database: Database, new_user: Any, db: Any
-) -> None:
+async def test_using_a_session_does_not_move_its_absolute_end(database: Database, new_user: Any, db: Any) -> None:
     user = await new_user()
     token = await open_session(database, user_id=user.id, user_agent="", days=2)
     await db.execute("UPDATE sessions SET last_seen_at = now() - interval '2 minutes'")
@@ -43,9 +39,7 @@ async def test_using_a_session_does_not_move_its_absolute_end(
     assert 2 * 86_400 - 60 < left <= 2 * 86_400
 
 
-async def test_that_a_session_is_used_is_written_once_a_minute(
-    database: Database, new_user: Any, db: Any
-) -> None:
+async def test_that_a_session_is_used_is_written_once_a_minute(database: Database, new_user: Any, db: Any) -> None:
     user = await new_user()
     token = await open_session(database, user_id=user.id, user_agent="Firefox\x00\ud800")
     row = "SELECT xmin::text, last_seen_at FROM sessions"
@@ -69,9 +63,7 @@ async def test_signing_out_ends_this_session_only(database: Database, new_user: 
     assert await user_of(database, there) == user
 
 
-async def test_signing_out_everywhere_ends_all_of_this_user_but_the_one_that_is_kept(
-    database: Database, new_user: Any
-) -> None:
+async def test_signing_out_everywhere_ends_all_of_this_user_but_the_one_that_is_kept(database: Database, new_user: Any) -> None:
     user, other = await new_user(), await new_user()
     tokens = [await open_session(database, user_id=user.id, user_agent="") for _ in range(3)]
     others = await open_session(database, user_id=other.id, user_agent="")
@@ -91,14 +83,10 @@ async def test_disabling_a_user_ends_the_sessions(database: Database, new_user: 
     assert await user_of(database, late) is None
 
 
-async def test_the_sweep_forgets_old_attempts_and_keeps_what_counts(
-    database: Database, new_user: Any, db: Any
-) -> None:
+async def test_the_sweep_forgets_old_attempts_and_keeps_what_counts(database: Database, new_user: Any, db: Any) -> None:
     user = await new_user()
     token = await open_session(database, user_id=user.id, user_agent="")
-    await db.execute(
-        "INSERT INTO sign_in_attempts VALUES ('a', now() - interval '7 minutes', 3), ('b', now(), 3)"
-    )
+    await db.execute("INSERT INTO sign_in_attempts VALUES ('a', now() - interval '7 minutes', 3), ('b', now(), 3)")
     assert await sweep(database) == 1
     assert await db.fetchval("SELECT count(*) FROM sign_in_attempts") == 1
     assert await user_of(database, token) == user

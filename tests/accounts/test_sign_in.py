@@ -17,9 +17,7 @@ from namaskah.core.db import Database
 
 @pytest.fixture
 async def anna(database: Database) -> User:
-    return await sign_up(
-        database, email="Anna@Example.com", password="x7Kq!mWz", terms_version=CURRENT_TERMS_VERSION
-    )
+    return await sign_up(database, email="Anna@Example.com", password="x7Kq!mWz", terms_version=CURRENT_TERMS_VERSION)
 
 
 async def attempt(
@@ -37,12 +35,8 @@ async def fail(database: Database, times: int, **who: str) -> list[Any]:
     return await asyncio.gather(*tries, return_exceptions=True)
 
 
-@pytest.mark.parametrize(
-    "email", ["nobody@example.com", "", "no address", "a\x00@example.com", "\ud800@example.com"]
-)
-async def test_an_unknown_address_is_refused_in_the_words_of_a_wrong_password(
-    database: Database, anna: User, email: str
-) -> None:
+@pytest.mark.parametrize("email", ["nobody@example.com", "", "no address", "a\x00@example.com", "\ud800@example.com"])
+async def test_an_unknown_address_is_refused_in_the_words_of_a_wrong_password(database: Database, anna: User, email: str) -> None:
     with pytest.raises(WrongCredentials) as unknown:
         await attempt(database, email=email)
     with pytest.raises(WrongCredentials) as wrong:
@@ -81,9 +75,7 @@ async def test_an_account_is_limited_over_all_addresses_whether_it_exists_or_not
         await attempt(database, email=email, address="198.51.100.7")
 
 
-async def test_an_address_is_limited_over_all_accounts_and_others_are_not(
-    database: Database, anna: User
-) -> None:
+async def test_an_address_is_limited_over_all_accounts_and_others_are_not(database: Database, anna: User) -> None:
     for n in range(10):
         await fail(database, 1, email=f"someone{n}@example.com")
     with pytest.raises(TooManySignIns):
@@ -127,18 +119,14 @@ async def test_failures_of_the_minutes_before_still_count(database: Database, an
     assert sum(isinstance(result, WrongCredentials) for result in results) == 4
 
 
-async def test_the_table_of_attempts_names_neither_account_nor_address(
-    database: Database, anna: User
-) -> None:
+async def test_the_table_of_attempts_names_neither_account_nor_address(database: Database, anna: User) -> None:
     await fail(database, 1)
     rows = str([tuple(row) for row in await database.fetch("SELECT * FROM sign_in_attempts")])
     assert "anna" not in rows.lower()
     assert "192.0.2" not in rows
 
 
-async def test_a_busy_moment_costs_no_attempt(
-    database: Database, anna: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_busy_moment_costs_no_attempt(database: Database, anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("namaskah.accounts.passwords.MAX_WAITING", 0)
     with pytest.raises(SignInBusy):
         await attempt(database)
@@ -154,9 +142,7 @@ async def test_a_disabled_user_learns_it_only_with_the_right_password(database: 
     assert await database.fetchval("SELECT count(*) FROM sessions") == 0
 
 
-async def test_each_sign_in_has_a_token_of_its_own_that_is_stored_only_as_a_hash(
-    database: Database, anna: User
-) -> None:
+async def test_each_sign_in_has_a_token_of_its_own_that_is_stored_only_as_a_hash(database: Database, anna: User) -> None:
     user, first = await attempt(database)
     _user, second = await attempt(database, email=" ANNA@example.com ")
     assert user == anna
@@ -167,16 +153,12 @@ async def test_each_sign_in_has_a_token_of_its_own_that_is_stored_only_as_a_hash
     assert first not in rows
 
 
-async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(
-    database: Database, anna: User, db: Any
-) -> None:
+async def test_an_outdated_hash_is_renewed_at_the_next_sign_in(database: Database, anna: User, db: Any) -> None:
     from argon2 import PasswordHasher
 
     await db.execute("UPDATE users SET password_hash = $1", PasswordHasher(1, 1024, 1).hash("x7Kq!mWz"))
     await attempt(database)
-    assert (await db.fetchval("SELECT password_hash FROM users")).startswith(
-        "$argon2id$v=19$m=19456,t=2,p=1$"
-    )
+    assert (await db.fetchval("SELECT password_hash FROM users")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     await attempt(database)
 
 

@@ -18,9 +18,7 @@ from namaskah.core.db import Database
         ("", "\x00"),
     ],
 )
-async def test_two_ways_to_write_one_client_share_a_limit(
-    database: Database, first: str, second: str
-) -> None:
+async def test_two_ways_to_write_one_client_share_a_limit(database: Database, first: str, second: str) -> None:
     for n in range(10):
         await count_attempt(database, email=f"{n}@example.com", address=first)
     with pytest.raises(TooManySignIns):
@@ -40,8 +38,6 @@ async def test_one_that_is_turned_away_for_its_address_does_not_count_for_the_ac
 
 
 async def test_attempts_taken_back_at_once_leave_nothing(database: Database) -> None:
-    made = await asyncio.gather(
-        *(count_attempt(database, email="anna@example.com", address="192.0.2.1") for _ in range(10))
-    )
+    made = await asyncio.gather(*(count_attempt(database, email="anna@example.com", address="192.0.2.1") for _ in range(10)))
     await asyncio.gather(*(take_back(database, attempt) for attempt in made))
     assert await database.fetchval("SELECT count(*) FROM sign_in_attempts") == 0

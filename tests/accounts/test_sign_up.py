@@ -45,9 +45,7 @@ async def test_an_address_is_taken_once_in_whatever_case(database: Database) -> 
 
 async def test_of_ten_sign_ups_at_once_one_wins(database: Database) -> None:
     new_user = await signing_up.prepare(**GOOD)
-    results = await asyncio.gather(
-        *(signing_up.insert(database, new_user) for _ in range(10)), return_exceptions=True
-    )
+    results = await asyncio.gather(*(signing_up.insert(database, new_user) for _ in range(10)), return_exceptions=True)
     assert sum(isinstance(result, User) for result in results) == 1
     assert sum(isinstance(result, EmailTaken) for result in results) == 9
 
@@ -77,9 +75,7 @@ async def test_a_new_user_is_found_by_id_and_by_address(database: Database) -> N
     assert await user_by_email(database, " anna@EXAMPLE.com") == user
 
 
-@pytest.mark.parametrize(
-    "text", ["user_", "nobody", "user_\x00", "user_01kq3v0000000000000000000a", "\ud800"]
-)
+@pytest.mark.parametrize("text", ["user_", "nobody", "user_\x00", "user_01kq3v0000000000000000000a", "\ud800"])
 async def test_who_is_not_there_is_not_found(database: Database, text: str) -> None:
     with pytest.raises(UnknownUser):
         await user_by_id(database, text)

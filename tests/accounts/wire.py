@@ -25,9 +25,7 @@ class Wire:
         self.url = f"postgresql://{login}@127.0.0.1:{port}{self._parts.path}?sslmode=disable"
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.cut()
 
     def cut(self) -> None:

@@ -33,9 +33,7 @@ def test_no_surface_talks_to_the_database_driver() -> None:
 
 
 def test_nobody_uses_sqlalchemy_but_the_migrations() -> None:
-    guilty = {
-        package_of(path) for path, tree in modules().items() if {"sqlalchemy", "alembic"} & imported(tree)
-    }
+    guilty = {package_of(path) for path, tree in modules().items() if {"sqlalchemy", "alembic"} & imported(tree)}
     assert guilty <= {"migrations", "core"}
     inside_core = [
         shown(path)

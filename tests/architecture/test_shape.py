@@ -40,9 +40,7 @@ def test_no_function_is_longer_than_50_lines() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         # The decorators belong to it: that is where a route or a command says much of what it does.
-        and (
-            lines := (node.end_lineno or 0) - min([d.lineno for d in node.decorator_list] + [node.lineno]) + 1
-        )
+        and (lines := (node.end_lineno or 0) - min([d.lineno for d in node.decorator_list] + [node.lineno]) + 1)
         > LINES_OF_A_FUNCTION
     }
     assert long == {}

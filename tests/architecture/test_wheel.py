@@ -25,9 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_every_file_of_the_package(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
-    missing = {
-        f"namaskah/{path.relative_to(PACKAGE)}" for path in tracked() if path.is_relative_to(PACKAGE)
-    } - held
+    missing = {f"namaskah/{path.relative_to(PACKAGE)}" for path in tracked() if path.is_relative_to(PACKAGE)} - held
     assert missing == set()
 
 

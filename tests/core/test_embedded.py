@@ -39,13 +39,9 @@ async def ask(url: str, query: str) -> object:
         await connection.close()
 
 
-def test_without_any_binaries_the_message_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_any_binaries_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_binaries, "candidates", lambda: iter([tmp_path]))
-    with pytest.raises(
-        EmbeddedPostgresError, match=r"PostgreSQL 15 or newer is needed.*apt-get install postgresql;"
-    ):
+    with pytest.raises(EmbeddedPostgresError, match=r"PostgreSQL 15 or newer is needed.*apt-get install postgresql;"):
         EmbeddedPostgres(tmp_path / "data").start()
 
 
@@ -156,9 +152,7 @@ async def test_it_starts_again_though_the_killed_server_is_still_a_zombie(made: 
 
 def test_a_pid_that_now_belongs_to_another_program_does_not_stop_the_start(made: Path) -> None:
     # What a container finds after its host was switched off: the same small numbers, other programs.
-    (made / "cluster" / "postmaster.pid").write_text(
-        f"{os.getpid()}\n{made / 'cluster'}\n1\n20000\n\n\n\nready\n"
-    )
+    (made / "cluster" / "postmaster.pid").write_text(f"{os.getpid()}\n{made / 'cluster'}\n1\n20000\n\n\n\nready\n")
     server = EmbeddedPostgres(made, fast_and_unsafe=True)
     assert not server.alive()
     with subprocess.Popen(["/bin/sleep", "60"]) as stranger:
@@ -234,9 +228,7 @@ async def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
     assert not outside.exists()
 
 
-def test_a_socket_folder_that_somebody_else_made_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_socket_folder_that_somebody_else_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as everybodys:
         monkeypatch.setattr(tempfile, "tempdir", everybodys)
         server = EmbeddedPostgres(tmp_path / "a, b", fast_and_unsafe=True)
@@ -248,9 +240,7 @@ def test_a_socket_folder_that_somebody_else_made_is_refused(
             server.start()
 
 
-async def test_a_deep_folder_for_temporary_files_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_deep_folder_for_temporary_files_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 100)))
     with EmbeddedPostgres(tmp_path / ("y" * 100), fast_and_unsafe=True) as server:
         assert await ask(server.url, "SELECT 1") == 1
@@ -321,9 +311,7 @@ def test_an_ordinary_user_runs_it_plainly() -> None:
 
     try:
         version = "import sys; print(sys.version_info >= (3, 11))"
-        pythons = [
-            python for python in (sys.executable, "/usr/bin/python3") if run(python, version) == "True"
-        ]
+        pythons = [python for python in (sys.executable, "/usr/bin/python3") if run(python, version) == "True"]
         require(pythons, "no Python 3.11 that an ordinary user may run")
         assert run(pythons[0], _OTHER_PROCESS).isdigit()
     finally:

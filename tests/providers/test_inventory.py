@@ -34,9 +34,7 @@ COUNTRIES = [("us", "1"), ("gb", "44"), ("de", "49")]
 async def source_id(database: Database, db: Connection) -> str:
     """A source in a database that sells numbers of three countries."""
     await db.execute("DELETE FROM countries")
-    await db.executemany(
-        "INSERT INTO countries (code, name, dial, price_factor_bp) VALUES ($1, $1, $2, 10000)", COUNTRIES
-    )
+    await db.executemany("INSERT INTO countries (code, name, dial, price_factor_bp) VALUES ($1, $1, $2, 10000)", COUNTRIES)
     source, _ = await create_source(database, name="rack", vault=VAULT, actor_id="operator")
     return source.id
 
@@ -81,9 +79,7 @@ async def test_the_secret_is_shown_once_kept_encrypted_and_signs(database: Datab
     headers = {
         "webhook-id": "m1",
         "webhook-timestamp": "1000",
-        "webhook-signature": webhook_signature.sign(
-            webhook_signature.secret_bytes(secret), "m1", 1000, b"{}"
-        ),
+        "webhook-signature": webhook_signature.sign(webhook_signature.secret_bytes(secret), "m1", 1000, b"{}"),
     }
     assert webhook_signature.verify(key, headers, b"{}", now=1000) == "m1"
 
@@ -93,9 +89,7 @@ async def test_creating_a_source_is_in_the_audit_log(db: Connection, source_id: 
     assert tuple(row) == ("operator", "source.create", source_id)
 
 
-async def test_each_rejected_row_is_named_with_its_reason_and_the_others_are_added(
-    database: Database, source_id: str
-) -> None:
+async def test_each_rejected_row_is_named_with_its_reason_and_the_others_are_added(database: Database, source_id: str) -> None:
     numbers = [
         NewNumber("+44 7700 900000"),
         NewNumber("+31 6 12345678"),
@@ -114,9 +108,7 @@ async def test_each_rejected_row_is_named_with_its_reason_and_the_others_are_add
     )
 
 
-async def test_the_same_number_is_added_once_however_it_is_written(
-    database: Database, source_id: str
-) -> None:
+async def test_the_same_number_is_added_once_however_it_is_written(database: Database, source_id: str) -> None:
     other, _ = await create_source(database, name="other", vault=VAULT, actor_id="operator")
     twice = [NewNumber("+447700900000"), NewNumber("+44 7700-900000"), NewNumber("07700900001", "gb")]
     first = await add_numbers(database, source_id=source_id, numbers=twice)
@@ -147,9 +139,7 @@ async def test_nothing_to_add_is_no_error(database: Database, source_id: str) ->
     assert (added.added, added.duplicates, added.rejected) == (0, 0, ())
 
 
-async def test_progress_is_told_and_rows_are_counted_over_all_chunks(
-    database: Database, source_id: str
-) -> None:
+async def test_progress_is_told_and_rows_are_counted_over_all_chunks(database: Database, source_id: str) -> None:
     told: list[int] = []
     numbers = [*british(12_000), NewNumber("rubbish")]
     added = await add_numbers(database, source_id=source_id, numbers=numbers, progress=told.append)
@@ -157,9 +147,7 @@ async def test_progress_is_told_and_rows_are_counted_over_all_chunks(
     assert (added.added, [rejected.row for rejected in added.rejected]) == (12_000, [12_001])
 
 
-async def test_two_imports_of_the_same_numbers_at_once_add_each_number_once(
-    database: Database, source_id: str
-) -> None:
+async def test_two_imports_of_the_same_numbers_at_once_add_each_number_once(database: Database, source_id: str) -> None:
     forwards, backwards = list(british(6_000)), list(british(6_000))[::-1]
     results = await asyncio.gather(
         add_numbers(database, source_id=source_id, numbers=forwards),
@@ -177,9 +165,7 @@ async def test_a_hundred_thousand_numbers_are_added_in_seconds(database: Databas
     assert time.monotonic() - started < 30
 
 
-async def test_retired_numbers_are_counted_and_stay_retired(
-    database: Database, db: Connection, source_id: str
-) -> None:
+async def test_retired_numbers_are_counted_and_stay_retired(database: Database, db: Connection, source_id: str) -> None:
     await add_numbers(database, source_id=source_id, numbers=british(3))
     await db.execute("UPDATE numbers SET busy = true WHERE e164 = '+447700000002'")
     for expected in (2, 0):
@@ -190,9 +176,7 @@ async def test_retired_numbers_are_counted_and_stay_retired(
         assert retired == expected
     again = await add_numbers(database, source_id=source_id, numbers=british(3))
     assert (again.added, again.duplicates) == (0, 3)
-    assert await count_numbers(database) == [
-        NumberCount(country="gb", operator="ee", total=3, busy=1, retired=2)
-    ]
+    assert await count_numbers(database) == [NumberCount(country="gb", operator="ee", total=3, busy=1, retired=2)]
     log = await db.fetch("SELECT reason, detail FROM audit_log WHERE action = 'numbers.retire'")
     assert [tuple(row) for row in log] == [("SIM removed", '{"numbers": 2}')]
 

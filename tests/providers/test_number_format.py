@@ -54,9 +54,7 @@ def test_what_is_no_number_of_ours_is_refused_with_a_reason(written: str, countr
         ("06 39 98 00 01", "fr", ReadNumber("+33639980001", "fr", "")),
     ],
 )
-def test_spaces_marks_and_national_forms_are_understood(
-    written: str, country: str, expected: ReadNumber
-) -> None:
+def test_spaces_marks_and_national_forms_are_understood(written: str, country: str, expected: ReadNumber) -> None:
     assert read_number(written, countries=SOLD, country=country) == expected
 
 

@@ -150,9 +150,7 @@ async def test_a_timeout_expires_after_30_seconds_without_a_code(sandbox: Sandbo
     assert await texts(sandbox, bought.reference) == []
 
 
-async def test_a_late_code_comes_after_the_order_expired_while_it_is_still_polled(
-    sandbox: Sandbox, clock: Clock
-) -> None:
+async def test_a_late_code_comes_after_the_order_expired_while_it_is_still_polled(sandbox: Sandbox, clock: Clock) -> None:
     bought = await sandbox.buy(order("test_late"))
     assert bought.expires_at is not None
     clock.at(10)
@@ -165,9 +163,7 @@ async def test_a_late_code_comes_after_the_order_expired_while_it_is_still_polle
     assert polled.messages[0].received_at < last_poll
 
 
-async def test_an_unknown_outcome_is_found_after_3_seconds_by_any_process(
-    sandbox: Sandbox, clock: Clock
-) -> None:
+async def test_an_unknown_outcome_is_found_after_3_seconds_by_any_process(sandbox: Sandbox, clock: Clock) -> None:
     wanted = order("test_unknown_outcome")
     clock.at(2.99)
     assert await sandbox.find(wanted) is None
@@ -193,9 +189,7 @@ async def test_another_process_sees_the_same_messages_after_a_restart(sandbox: S
     assert await sandbox.poll([bought.reference]) == await Sandbox(clock=clock).poll([bought.reference])
 
 
-async def test_a_cancel_before_the_code_is_accepted_and_after_it_is_too_late(
-    sandbox: Sandbox, clock: Clock
-) -> None:
+async def test_a_cancel_before_the_code_is_accepted_and_after_it_is_too_late(sandbox: Sandbox, clock: Clock) -> None:
     bought = await sandbox.buy(order("test_success"))
     await sandbox.cancel(bought.reference)
     await sandbox.cancel(bought.reference)
@@ -216,9 +210,7 @@ async def test_the_two_codes_differ_and_each_message_has_its_own_id(sandbox: San
     assert len({message.message_id for message in polled.messages}) == 2
 
 
-async def test_every_text_carries_exactly_one_number_and_the_codes_are_spread(
-    sandbox: Sandbox, clock: Clock
-) -> None:
+async def test_every_text_carries_exactly_one_number_and_the_codes_are_spread(sandbox: Sandbox, clock: Clock) -> None:
     clock.at(2)
     codes = set()
     for _ in range(200):
@@ -252,12 +244,8 @@ async def test_numbers_are_possible_well_spread_and_of_the_country(sandbox: Sand
     assert len(numbers) >= (28 if country == "au" else 60)
 
 
-@pytest.mark.parametrize(
-    ("area_code", "honoured"), [("415", True), ("", False), ("911", False), ("4155", False)]
-)
-async def test_an_area_code_that_can_be_one_is_honoured(
-    sandbox: Sandbox, area_code: str, honoured: bool
-) -> None:
+@pytest.mark.parametrize(("area_code", "honoured"), [("415", True), ("", False), ("911", False), ("4155", False)])
+async def test_an_area_code_that_can_be_one_is_honoured(sandbox: Sandbox, area_code: str, honoured: bool) -> None:
     numbers = [(await sandbox.buy(order("test_success", area_code=area_code))).number for _ in range(20)]
     assert all(re.fullmatch(r"\+1[2-9]\d\d55501\d\d", number) for number in numbers)
     assert all(number.startswith("+1415") for number in numbers) is honoured

@@ -25,8 +25,7 @@ LONGEST_NAME: Final = 100
 _LARGEST_CAP_MICROS: Final = 10**15
 
 COLUMNS: Final = (
-    "k.id, k.livemode, k.name, k.hint, k.daily_spend_cap_micros,"
-    " k.created_at, k.last_used_at, k.expires_at, k.revoked_at"
+    "k.id, k.livemode, k.name, k.hint, k.daily_spend_cap_micros, k.created_at, k.last_used_at, k.expires_at, k.revoked_at"
 )
 # Locks the owner, so that two creations at once cannot both be the last one that the plan allows.
 LOCK_OWNER: Final = """
@@ -106,9 +105,7 @@ async def create(
         if owner["disabled_at"] is not None:
             raise AccountDisabled()
         if await connection.fetchval(COUNT, user_id, livemode) >= owner["allowed"]:
-            raise TooManyApiKeys(
-                f"The plan allows {owner['allowed']} API keys of this kind; revoke one first."
-            )
+            raise TooManyApiKeys(f"The plan allows {owner['allowed']} API keys of this kind; revoke one first.")
         row = await connection.fetchrow(
             INSERT,
             *(new_id("key"), user_id, livemode, name, hint_of(secret), digest_of(secret)),
@@ -153,9 +150,7 @@ def _checked_name(name: str) -> str:
 
 def _check_limits(daily_spend_cap_micros: int | None, expires_at: datetime | None) -> None:
     if daily_spend_cap_micros is not None and not 0 < daily_spend_cap_micros <= _LARGEST_CAP_MICROS:
-        raise _refused(
-            "daily_spend_cap", "The daily cap must be more than nothing and at most 1,000,000,000."
-        )
+        raise _refused("daily_spend_cap", "The daily cap must be more than nothing and at most 1,000,000,000.")
     if expires_at is not None and (expires_at.tzinfo is None or expires_at <= datetime.now(UTC)):
         raise _refused("expires_at", "The end must be in the future, with its time zone.")
 

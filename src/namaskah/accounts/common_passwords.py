@@ -30,9 +30,7 @@ def is_common(password: str, *, personal: Iterable[str] = ()) -> bool:
     if _mostly_predictable(plain[::2]) and _mostly_predictable(plain[1::2]):
         return True
     known = frozenset(text.casefold() for text in personal if len(text) > 3)
-    return any(
-        _is_made_of_words(core, known) or _is_made_of_words(core[::-1], known) for core in _cores(plain)
-    )
+    return any(_is_made_of_words(core, known) or _is_made_of_words(core[::-1], known) for core in _cores(plain))
 
 
 def _cores(plain: str) -> set[str]:
@@ -54,19 +52,14 @@ def _is_made_of_words(core: str, known: frozenset[str]) -> bool:
         return True
     if len(core) > _LONGEST_PAIR:
         return False
-    return any(
-        core[:cut] in words and core[cut:].strip(" -_.").removesuffix("s") in words
-        for cut in range(1, len(core))
-    )
+    return any(core[:cut] in words and core[cut:].strip(" -_.").removesuffix("s") in words for cut in range(1, len(core)))
 
 
 def _mostly_predictable(plain: str) -> bool:
     """Whether most steps go to the same, the next or a neighbouring key: 12345678, qwertyui, 1q2w3e4r."""
     steps = len(plain) - 1
     near = _near_keys()
-    predictable = sum(
-        abs(ord(here) - ord(there)) <= 1 or (here, there) in near for here, there in pairwise(plain)
-    )
+    predictable = sum(abs(ord(here) - ord(there)) <= 1 or (here, there) in near for here, there in pairwise(plain))
     return predictable >= 0.7 * steps
 
 

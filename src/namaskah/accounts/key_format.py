@@ -36,11 +36,7 @@ def checksum(body: str) -> str:
 
 def is_well_formed(secret: str) -> bool:
     """Whether `secret` could be one of our keys; asks nobody, so it cannot say whether it exists."""
-    if (
-        len(secret) != LENGTH
-        or not secret.startswith((LIVE, TEST))
-        or not _ALLOWED.issuperset(secret[len(LIVE) :])
-    ):
+    if len(secret) != LENGTH or not secret.startswith((LIVE, TEST)) or not _ALLOWED.issuperset(secret[len(LIVE) :]):
         return False
     return secret[_CHECKED:] == checksum(secret[:_CHECKED])
 

@@ -52,9 +52,7 @@ class _Known:
 
     __slots__ = ("alone_until", "noted_at", "principal", "until")
 
-    def __init__(
-        self, principal: Principal, asked_at: float, seconds_left: float | None, noted_at: float
-    ) -> None:
+    def __init__(self, principal: Principal, asked_at: float, seconds_left: float | None, noted_at: float) -> None:
         self.principal = principal
         trusted = TRUSTED_SECONDS if seconds_left is None else min(TRUSTED_SECONDS, seconds_left)
         self.until = asked_at + trusted
@@ -148,9 +146,7 @@ class KeyRing:
         try:
             row = await self._db.fetchrow(FIND, digest)
         except DatabaseGone as error:
-            raise DatabaseGone(
-                "The key cannot be checked now; nothing was charged.", retry_after=2
-            ) from error
+            raise DatabaseGone("The key cannot be checked now; nothing was charged.", retry_after=2) from error
         if row is None:
             self._known.pop(digest, None)
             self._refused[digest] = monotonic() + REFUSED_SECONDS
@@ -159,9 +155,7 @@ class KeyRing:
             raise InvalidApiKey()
         before = self._known.pop(digest, None)
         principal = Principal(row["user_id"], row["livemode"], row["id"])
-        known = _Known(
-            principal, asked_at, row["seconds_left"], before.noted_at if before else asked_at - USED_SECONDS
-        )
+        known = _Known(principal, asked_at, row["seconds_left"], before.noted_at if before else asked_at - USED_SECONDS)
         if monotonic() - known.noted_at >= USED_SECONDS:
             self._note(known, monotonic())
         # If something was revoked while the database was asked, the answer may be older, so it is not kept.

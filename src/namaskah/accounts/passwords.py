@@ -27,9 +27,7 @@ AT_ONCE: Final = 2
 MAX_WAITING: Final = 100
 
 # OWASP's password storage cheat sheet: argon2id, 19 MiB, two passes, one lane.
-_HASHER: Final = PasswordHasher(
-    time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID
-)
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
 _THREADS: Final = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="argon2")
 _waiting = 0
 T = TypeVar("T")
@@ -44,9 +42,7 @@ def check_password(password: str, *, email: str = "") -> None:
         raise _refused("This password contains characters that cannot be stored.")
     length = len(_normal(password))
     if length < SHORTEST:
-        raise _refused(
-            f"A password has at least {SHORTEST} characters; a sentence of a few words is better still."
-        )
+        raise _refused(f"A password has at least {SHORTEST} characters; a sentence of a few words is better still.")
     if length > LONGEST:
         raise _refused(f"A password has at most {LONGEST} characters.")
     local, _, domain = email.partition("@")

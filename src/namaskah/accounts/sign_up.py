@@ -75,9 +75,7 @@ async def prepare(
 
 async def insert(db: Db, new_user: NewUser) -> User:
     """Writes the user. Raises EmailTaken; the caller's transaction stays usable."""
-    row = await db.fetchrow(
-        INSERT_USER, new_id("user"), new_user.email, new_user.password_hash, new_user.terms_version
-    )
+    row = await db.fetchrow(INSERT_USER, new_id("user"), new_user.email, new_user.password_hash, new_user.terms_version)
     if row is None:
         message = "There is an account with this e-mail address already; sign in instead."
         raise EmailTaken(message, fields=(FieldError("email", message),))

@@ -11,9 +11,7 @@ from namaskah.core.db import Db
 from namaskah.core.ids import is_id
 
 # Every statement that answers a user selects these, in this order, with the table named u.
-COLUMNS: Final = (
-    "u.id, u.kind, u.email, u.email_verified, u.plan, u.terms_version, u.created_at, u.disabled_at"
-)
+COLUMNS: Final = "u.id, u.kind, u.email, u.email_verified, u.plan, u.terms_version, u.created_at, u.disabled_at"
 
 BY_ID: Final = f"SELECT {COLUMNS} FROM users u WHERE u.id = $1"
 BY_EMAIL: Final = f"SELECT {COLUMNS} FROM users u WHERE lower(u.email) = lower($1)"

@@ -10,6 +10,8 @@ import typer
 from namaskah.cli.connect import reachable_url, read_settings
 from namaskah.cli.output import CommandFailed, example, print_json, say
 
+# Where test messages lie beside a checkout; without such a folder the demo plays its own.
+CORPUS = Path("../shared/corpora/otp")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -74,7 +76,7 @@ def openapi() -> None:
 
 def demo(
     as_json: AsJson = False,
-    corpus: Annotated[Path | None, typer.Option(envvar="CORPUS", help="A folder of messages in JSON lines.")] = None,
+    corpus: Annotated[Path | None, typer.Option(envvar="CORPUS", help="A folder of messages in JSON lines.")] = CORPUS,
 ) -> None:
     """Does the main job on real messages: buys numbers, delivers SMS, reads the codes, and proves the ledger.
 

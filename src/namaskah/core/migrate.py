@@ -81,8 +81,10 @@ async def migrate(url: str) -> bool:
             return False
         # Asking again and again, because a statement that waits for the lock holds a snapshot, and CREATE INDEX
         # CONCURRENTLY waits for every snapshot: the two would wait for each other.
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY):
-            await asyncio.sleep(0.1)
+        locked = False
+        while not locked:
+            locked = await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK_KEY)
+            await asyncio.sleep(0 if locked else 0.1)
         if await _has_release(connection):
             return False
         if not await _is_ahead(connection):

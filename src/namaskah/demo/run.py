@@ -151,9 +151,7 @@ async def _set_up(instance: Instance) -> tuple[str, str, Source, list[str]]:
         numbers[number] = NewNumber(number)
         seed += 1
     await add_numbers(db, source_id=source.id, numbers=numbers.values())
-    user = await register(
-        db, email="customer@demo.test", password="a long demo phrase 42", terms_version=CURRENT_TERMS_VERSION
-    )
+    user = await register(db, email="customer@demo.test", password="a long demo phrase 42", terms_version=CURRENT_TERMS_VERSION)
     await set_plan(db, user_id=user.id, plan="enterprise", actor_id="demo", reason="demo")
     await credit(db, user_id=user.id, amount_micros=10_000 * MICROS, reason="demo", actor_id="demo")
     _key, api_key = await api_keys.create(db, user_id=user.id, livemode=True, name="demo")

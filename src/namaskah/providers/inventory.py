@@ -98,7 +98,8 @@ SECRET = "SELECT secret_encrypted FROM number_sources WHERE id = $1 AND disabled
 
 LIST_SOURCES = """
 SELECT s.id, s.name, s.created_at, s.disabled_at,
-       (SELECT count(*) FROM messages m WHERE m.origin = s.id AND m.verification_id IS NULL AND m.handled_at IS NOT NULL) AS unclaimed
+       (SELECT count(*) FROM messages m
+        WHERE m.origin = s.id AND m.verification_id IS NULL AND m.handled_at IS NOT NULL) AS unclaimed
 FROM number_sources s ORDER BY s.created_at, s.id
 """
 

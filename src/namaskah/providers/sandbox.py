@@ -102,9 +102,7 @@ SANDBOX_SERVICES: Final = (
         what_happens="A call comes after 3 seconds; its transcript holds the code.",
     ),
 )  # fmt: skip
-SANDBOX_CASES: Final[Mapping[str, SandboxCase]] = MappingProxyType(
-    {case.slug: case for case in SANDBOX_SERVICES}
-)
+SANDBOX_CASES: Final[Mapping[str, SandboxCase]] = MappingProxyType({case.slug: case for case in SANDBOX_SERVICES})
 
 
 class _Opened(NamedTuple):
@@ -130,9 +128,7 @@ class Sandbox:
         clock: Callable[[], datetime] = utcnow,
     ) -> None:
         self.name = name
-        self.capabilities = Capabilities(
-            voice=True, another_code=True, finds_by_reference=True, late_seconds=30, poll_batch=500
-        )
+        self.capabilities = Capabilities(voice=True, another_code=True, finds_by_reference=True, late_seconds=30, poll_batch=500)
         self._cases = cases
         # In the test mode every service of the catalogue can be bought: those without a case of their own succeed.
         self._otherwise = cases.get("test_success") if cases is SANDBOX_CASES else None

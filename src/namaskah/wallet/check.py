@@ -58,7 +58,8 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
     ("a completed verification has a capture, a cancelled, expired or failed one a release", """
         SELECT v.id, v.price_micros FROM verifications v LEFT JOIN hold_resolutions r ON r.hold_id = v.hold_id
         WHERE v.created_at >= $1::timestamptz - interval '2 hours' AND r.kind IS DISTINCT FROM (CASE
-            WHEN v.status = 'completed' THEN 'capture' WHEN v.status IN ('cancelled', 'expired', 'failed') THEN 'release' END)"""),
+            WHEN v.status = 'completed' THEN 'capture'
+            WHEN v.status IN ('cancelled', 'expired', 'failed') THEN 'release' END)"""),
     ("a completed verification has received a code, and only it is charged", """
         SELECT v.id, v.price_micros FROM verifications v
         WHERE v.created_at >= $1::timestamptz - interval '2 hours'
