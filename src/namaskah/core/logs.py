@@ -6,6 +6,7 @@ What may be logged is decided where it is logged; the processor below is the sec
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from typing import Literal
 
 import structlog
@@ -19,7 +20,14 @@ _LOOKS_SECRET = re.compile(r"\+?\d[\d ()-]{7,}\d|nmk_(?:live|test)_\w+|whsec_\S+
 
 
 def _scrub(value: object) -> object:
-    return _LOOKS_SECRET.sub("[removed]", value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _LOOKS_SECRET.sub("[removed]", value)
+    if isinstance(value, Mapping):
+        return {name: "[removed]" if name in _FORBIDDEN else _scrub(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_scrub(inner) for inner in value]
+    # Numbers are figures; whatever else there is would be written out as its repr, which nobody has looked at.
+    return value if value is None or isinstance(value, (bool, int, float)) else _scrub(repr(value))
 
 
 def remove_personal_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -4,6 +4,7 @@ No secret has a default. The embedded default writes a secret key once into its 
 without its own, and refuses weak ones. `.env.example` documents each name.
 """
 
+import contextlib
 import os
 import secrets
 from functools import cached_property
@@ -78,14 +79,17 @@ class Settings(BaseSettings):
 
 
 def _generated_key(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # O_EXCL: of two processes that start at once one writes the key, the other reads it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return bytes.fromhex(path.read_text().strip())
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written whole under another name first: of two processes that start at once, one's key is put in place and read
+        # by both, and none ever reads half of one.
+        begun = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(begun, path)
+        begun.unlink()
     return bytes.fromhex(path.read_text().strip())
 
 

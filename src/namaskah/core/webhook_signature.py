@@ -60,6 +60,6 @@ def verify(secret: bytes, headers: Mapping[str, str], body: bytes, *, now: float
         raise WebhookSignatureInvalid(f"webhook-timestamp is more than {TOLERANCE_SECONDS} seconds from now.")
     expected = sign(secret, message_id, int(timestamp), body).encode()
     for given in signatures.split(" ")[:10]:
-        if hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected):
+        if hmac.compare_digest(given.encode("utf-8", "replace"), expected):
             return message_id
     raise WebhookSignatureInvalid("No signature matches the body and the secret.")
