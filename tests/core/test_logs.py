@@ -25,7 +25,9 @@ def test_what_looks_private_is_cut_out_wherever_it_stands(private):
     assert "bought" in str(event["event"])
 
 
-@pytest.mark.parametrize("name", ["number", "text", "code", "email", "password", "key", "token", "sender", "body", "authorization"])
+@pytest.mark.parametrize(
+    "name", ["number", "text", "code", "email", "password", "key", "token", "sender", "body", "authorization"]
+)
 def test_fields_that_name_something_private_are_never_written(name):
     assert scrubbed(event="x", **{name: "anything"})[name] == "[removed]"
     assert scrubbed(event="x", detail={name: "anything"})["detail"] == {name: "[removed]"}
