@@ -134,6 +134,11 @@ class Application(FastAPI):
             except DatabaseGone:
                 _log.warning("database_awaited")
                 await asyncio.sleep(0.5)
+            except Exception as error:
+                # Closed for a restore, not migrated yet, broken off in the middle: whatever keeps us from opening may be
+                # over in a moment, and a process that gave up would answer 503 for ever. Its text may quote a row.
+                _log.error("not_opened", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None))
+                await asyncio.sleep(1.0)
         self._opened.set()
         if self._platform is not None and self.settings.run_worker:
             await Worker(self._platform).run(stop)
