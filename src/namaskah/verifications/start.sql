@@ -91,6 +91,9 @@ DECLARE
     seq bigint;
 BEGIN
     IF p_idempotency IS NOT NULL THEN
+        -- The same request at the same instant waits for the first one's end: else it could be told that there is no number
+        -- left, when the other one has just taken the last for it.
+        PERFORM pg_advisory_xact_lock(hashtextextended(p_user || p_idempotency, 0));
         SELECT * INTO outcome, status, body FROM idempotency_look(p_user, p_live, p_idempotency, p_fingerprint);
         IF outcome IS NOT NULL THEN
             RETURN;
@@ -150,6 +153,7 @@ DECLARE
     deadline timestamptz := moment + make_interval(secs => p_minutes * 60);
 BEGIN
     IF p_idempotency IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended(p_user || p_idempotency, 0));
         SELECT * INTO outcome, status, body FROM idempotency_look(p_user, p_live, p_idempotency, p_fingerprint);
         IF outcome IS NOT NULL THEN
             RETURN;
@@ -201,7 +205,9 @@ BEGIN
     user_id := v.user_id;
     livemode := v.livemode;
     IF v.status <> 'requesting' THEN
-        UPDATE provider_orders SET reference = p_reference, state = 'closed' WHERE verification_id = p_id AND reference IS NULL;
+        -- poll_at was the lease of whoever looked it up; left standing it would have the order polled for ever.
+        UPDATE provider_orders SET reference = p_reference, state = 'closed', poll_at = NULL
+        WHERE verification_id = p_id AND reference IS NULL;
         IF FOUND THEN
             INSERT INTO jobs (kind, unique_key, payload) VALUES ('provider_cancel', 'provider_cancel:' || p_id,
                 json_build_object('provider', v.provider, 'reference', p_reference)) ON CONFLICT (unique_key) DO NOTHING;
