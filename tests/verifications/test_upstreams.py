@@ -135,6 +135,8 @@ async def test_an_unknown_outcome_may_be_cancelled_and_is_given_back_upstream_wh
     clock.ahead = timedelta(seconds=4)
     await reconcile(database, providers=providers, vault=VAULT)
     assert await db.fetchval("SELECT count(*) FROM jobs WHERE kind = 'provider_cancel'") == 1
+    # Nobody waits for its messages, so it is not polled, which nothing would ever end.
+    assert await db.fetchval("SELECT count(*) FROM provider_orders WHERE poll_at IS NOT NULL") == 0
     runner = JobRunner(database, upstream_jobs(providers), {})
     assert await runner.run_due() == 1
     assert await db.fetchval("SELECT count(*) FROM jobs WHERE kind = 'provider_cancel'") == 0
@@ -175,3 +177,42 @@ async def test_the_next_route_is_tried_within_the_same_request(database, clock):
     bought = shown(await buy(database, who, "telegram", providers=providers))
     assert (bought.status, bought.livemode) == ("pending", True)
     assert (await check(database, full=True)).ok
+
+
+class Broken(Sandbox):
+    """A live upstream whose adapter has a mistake, or that hangs for what was bought in one country."""
+
+    async def find(self, order, *, taken=()):
+        if order.country == "us":
+            raise KeyError("+12025550123")
+        if order.country == "de":
+            await asyncio.sleep(60)
+        return await super().find(order, taken=taken)
+
+    async def poll(self, references):
+        raise KeyError("+12025550123")
+
+
+async def test_an_open_question_that_cannot_be_answered_does_not_hold_up_the_others(database, db, clock, monkeypatch):
+    monkeypatch.setattr("namaskah.verifications.reconcile.BUY_TIMEOUT_SECONDS", 0.2)
+    who = await customer(database, livemode=False)
+    providers = Providers(sandbox=Broken(clock=clock))
+    for country in ("us", "de", "gb"):
+        await buy(database, who, "test_unknown_outcome", country, providers=providers)
+    clock.ahead = timedelta(seconds=4)
+    assert await reconcile(database, providers=providers, vault=VAULT) == 3
+    found = dict(await db.fetch("SELECT country, status FROM verifications"))
+    assert found == {"us": "requesting", "de": "requesting", "gb": "pending"}
+
+
+async def test_an_adapter_with_a_mistake_does_not_keep_the_other_upstreams_from_being_read(database, db, clock):
+    who = await customer(database)
+    case = {"telegram": SANDBOX_CASES["test_success"]}
+    providers = Providers([Broken(name="broken", cases=case, clock=clock)], sandbox=Sandbox(clock=clock))
+    await buy(database, who, "telegram", providers=providers)
+    other = await customer(database, livemode=False)
+    bought = shown(await buy(database, other, "test_success", providers=providers))
+    clock.ahead = timedelta(seconds=3)
+    await make_due(db)
+    assert await poll_due(database, providers=providers, vault=VAULT) == 2
+    assert (await read_back(database, other, bought)).status == "completed"

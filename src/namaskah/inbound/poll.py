@@ -58,6 +58,9 @@ async def _poll_one(db: Database, provider: Provider, vault: Vault) -> int:
         except (ProviderError, TimeoutError) as error:
             _log.warning("poll_failed", provider=provider.name, kind=getattr(error, "kind", "timeout"))
             continue
+        except Exception as error:  # an adapter's mistake, which must not keep the other upstreams from being read
+            _log.error("poll_broken", provider=provider.name, error=type(error).__name__)
+            continue
         for order in polled:
             await _take_in(db, provider, order, numbers.get(order.reference), vault)
         gone = [order.reference for order in polled if order.state in ("cancelled", "gone")]

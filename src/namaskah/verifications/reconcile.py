@@ -4,6 +4,7 @@ Such a purchase is never repeated. It is looked up at the upstream by our refere
 back there, when the verification has ended meanwhile). A question that the upstream certainly never got is released.
 """
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import structlog
 
 from namaskah.core.crypto import Vault
 from namaskah.core.db import Database
+from namaskah.core.errors import NamaskahError
 from namaskah.core.ids import new_id
 from namaskah.providers.base import Provider, ProviderError
 from namaskah.providers.registry import Providers, UnknownProvider
@@ -45,15 +47,24 @@ FROM verifications v WHERE v.id = k.verification_id AND k.status IS NULL AND v.i
 async def reconcile(db: Database, *, providers: Providers, vault: Vault) -> int:
     """Looks up one batch of open questions; answers how many were looked at."""
     rows: Any = await db.fetch(_TAKE)
-    for row in rows:
-        try:
-            await _find(db, row, providers.named(row["provider"]), vault)
-        except UnknownProvider:
-            _log.error("provider_not_configured", provider=row["provider"])
-        except ProviderError as error:
-            _log.warning("reconcile_failed", provider=row["provider"], kind=error.kind)
-        await db.execute(_SETTLE_KEYS, row["id"])
+    # At once, because an upstream that is slow for one of them would keep all others waiting.
+    await asyncio.gather(*(_look_up(db, row, providers, vault) for row in rows))
     return len(rows)
+
+
+async def _look_up(db: Database, row: Any, providers: Providers, vault: Vault) -> None:
+    """Looks up one question; whatever goes wrong with it does not touch the others."""
+    try:
+        await _find(db, row, providers.named(row["provider"]), vault)
+    except UnknownProvider:
+        _log.error("provider_not_configured", provider=row["provider"])
+    except (ProviderError, TimeoutError) as error:
+        _log.warning("reconcile_failed", provider=row["provider"], kind=getattr(error, "kind", "timeout"))
+    except NamaskahError:
+        raise
+    except Exception as error:  # an adapter's mistake; its text may quote what the upstream said
+        _log.error("reconcile_broken", provider=row["provider"], verification_id=row["id"], error=type(error).__name__)
+    await db.execute(_SETTLE_KEYS, row["id"])
 
 
 async def _find(db: Database, row: Any, provider: Provider, vault: Vault) -> None:
@@ -62,8 +73,11 @@ async def _find(db: Database, row: Any, provider: Provider, vault: Vault) -> Non
         verification_id=row["id"], service=row["service"], country=row["country"], operator=row["operator"],
         area_code=row["area_code"], capability=row["capability"], price_micros=row["price_micros"],
     )  # fmt: skip
-    taken = {found["reference"] for found in await db.fetch(_TAKEN, provider.name, asked_at)}
-    bought = await provider.find(order.order(asked_at), taken=taken)
+    taken = set[str]()
+    if not provider.capabilities.finds_by_reference:
+        taken = {found["reference"] for found in await db.fetch(_TAKEN, provider.name, asked_at)}
+    async with asyncio.timeout(BUY_TIMEOUT_SECONDS):
+        bought = await provider.find(order.order(asked_at), taken=taken)
     if bought is not None:
         await assigned(db, order=order, provider=provider, bought=bought, vault=vault)
     elif provider.capabilities.finds_by_reference and row["seconds"] > NEVER_GOT_IT_SECONDS:
