@@ -1,7 +1,6 @@
 """The database as the rest of the code sees it: a pool of connections and the bell that is rung after a commit.
 
-The pool keeps no session state (no SET, LISTEN or advisory session lock on pooled connections), so its reset is a
-no-op: asyncpg's default costs 27 us here and 30 us in PostgreSQL at every checkout.
+No session state is left on pooled connections (no SET, LISTEN or advisory session lock), because nothing resets them.
 """
 
 import asyncio
@@ -13,8 +12,11 @@ import asyncpg
 import structlog
 
 from namaskah.core.errors import Unavailable
+from namaskah.core.pool import Pool
 
 APP_ROLE = "namaskah_app"
+# How long a request waits for a free connection.
+WAIT_SECONDS = 5.0
 # A payload of NOTIFY may have 8,000 bytes; a wallet's mark has at most 34.
 _MARKS_PER_NOTIFY = 200
 _log = structlog.get_logger()
@@ -54,14 +56,10 @@ class Db(Protocol):
     async def execute(self, query: str, *args: Any) -> str: ...
 
 
-async def _keep(_connection: object) -> None:
-    """The pool's reset: nothing to reset, see the module's docstring."""
-
-
 class Database:
     """The pool, and `announce`, which wakes the streams of a wallet after its events are committed."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.on_announce: Callable[[str, bool], None] | None = None
         self._marks: set[str] = set()
@@ -73,20 +71,16 @@ class Database:
         server_settings = {"timezone": "UTC", "application_name": "namaskah"}
         if role is not None:
             server_settings["role"] = role
+        async def connect() -> Any:
+            return await asyncpg.connect(url, server_settings=server_settings, command_timeout=30, timeout=5)
+
+        database = cls(Pool(connect, max_size))
+        # One is opened now, so that a wrong address is found out here.
         try:
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=max_size,
-                reset=_keep,
-                server_settings=server_settings,
-                command_timeout=30,
-                timeout=5,
-                max_inactive_connection_lifetime=0,
-            )
-        except CONNECTION_LOST as error:
+            database.pool.give(await database.pool.take(WAIT_SECONDS))
+        except GONE as error:
             raise DatabaseGone("The database does not answer; nothing was charged.", retry_after=2) from error
-        return cls(pool)
+        return database
 
     async def close(self) -> None:
         """Rings what was announced, then closes the pool; connections that hang are cut after five seconds."""
@@ -100,33 +94,50 @@ class Database:
     async def fetch(self, query: str, *args: Any) -> Sequence[Any]:
         """All rows of a statement."""
         with _SaysGone():
-            async with self.pool.acquire(timeout=5) as connection:
-                return await connection.fetch(query, *args)
+            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+            try:
+                rows: Sequence[Any] = await connection.fetch(query, *args)
+                return rows
+            finally:
+                self.pool.give(connection)
 
     async def fetchrow(self, query: str, *args: Any) -> Any:
         """The first row of a statement, or None."""
         with _SaysGone():
-            async with self.pool.acquire(timeout=5) as connection:
+            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+            try:
                 return await connection.fetchrow(query, *args)
+            finally:
+                self.pool.give(connection)
 
     async def fetchval(self, query: str, *args: Any) -> Any:
         """The first value of the first row, or None."""
         with _SaysGone():
-            async with self.pool.acquire(timeout=5) as connection:
+            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+            try:
                 return await connection.fetchval(query, *args)
+            finally:
+                self.pool.give(connection)
 
     async def execute(self, query: str, *args: Any) -> str:
         """Runs a statement; answers its command tag."""
         with _SaysGone():
-            async with self.pool.acquire(timeout=5) as connection:
-                return await connection.execute(query, *args)
+            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+            try:
+                return str(await connection.execute(query, *args))
+            finally:
+                self.pool.give(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
         """One connection inside one transaction: for what does not fit one statement. No outside call inside."""
         with _SaysGone():
-            async with self.pool.acquire(timeout=5) as connection, connection.transaction():
-                yield connection
+            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+            try:
+                async with connection.transaction():
+                    yield connection
+            finally:
+                self.pool.give(connection)
 
     def announce(self, user_id: str, livemode: bool) -> None:
         """Call after the commit that appended events: wakes the wallet's streams, here at once, elsewhere by NOTIFY.
