@@ -7,7 +7,9 @@ little and goes on, so that a database that was away is met again by itself.
 import asyncio
 import os
 import socket
+import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import asyncpg
 import structlog
@@ -44,14 +46,19 @@ class Worker:
         self._platform = platform
         self._db = platform.db
         self.id = f"{socket.gethostname()}:{os.getpid()}:{new_id('wrk')[-6:]}"
-        self._jobs = JobRunner(platform.db, _handlers(platform.settings, platform), _EVERY)
+        handlers = _handlers(platform.settings, platform)
+        self._jobs = JobRunner(platform.db, {k: handler for k, handler in handlers.items() if k not in _EVERY}, {})
+        # Each has a loop of its own: the nightly check of the ledger may take half an hour, which nothing else waits for.
+        self._chores = {kind: JobRunner(platform.db, {kind: handlers[kind]}, {kind: _EVERY[kind]}) for kind in _EVERY}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set; returns when every loop has finished what it was doing."""
         loops = (self._sweep, self._poll, self._left_over, self._reconcile, self._run_jobs, self._heartbeat)
-        await asyncio.gather(*(self._for_ever(loop, stop) for loop in loops))
+        steps: dict[str, Callable[[], Awaitable[float]]] = {loop.__name__: loop for loop in loops}
+        steps |= {kind: partial(self._run_chore, runner) for kind, runner in self._chores.items()}
+        await asyncio.gather(*(self._for_ever(name, step, stop) for name, step in steps.items()))
 
-    async def _for_ever(self, step: Callable[[], Awaitable[float]], stop: asyncio.Event) -> None:
+    async def _for_ever(self, name: str, step: Callable[[], Awaitable[float]], stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
             try:
@@ -60,11 +67,13 @@ class Worker:
             except (NamaskahError, asyncpg.PostgresError, OSError, TimeoutError) as error:
                 failures += 1
                 pause = min(0.1 * 2**failures, 2.0)
-                _log.warning("worker_step_failed", step=step.__name__, error=type(error).__name__)
-            except Exception:
+                _log.warning("worker_step_failed", step=name, error=type(error).__name__)
+            except Exception as error:
                 failures += 1
                 pause = min(0.1 * 2**failures, 30.0)
-                _log.exception("worker_step_broken", step=step.__name__)
+                # Where it happened, and not its text, which may quote a message or a number.
+                stack = "".join(traceback.format_tb(error.__traceback__))
+                _log.error("worker_step_broken", step=name, error=type(error).__name__, stack=stack)
             try:
                 await asyncio.wait_for(stop.wait(), pause)
             except TimeoutError:
@@ -93,9 +102,13 @@ class Worker:
     async def _run_jobs(self) -> float:
         return 0.0 if await self._jobs.run_due() else 0.5
 
+    async def _run_chore(self, runner: JobRunner) -> float:
+        return 0.0 if await runner.run_due() else 1.0
+
     async def _heartbeat(self) -> float:
         await self._db.execute(_SEEN, self.id, __version__)
-        await self._jobs.plan()
+        for runner in self._chores.values():
+            await runner.plan()
         await self._db.execute(_FORGET_WORKERS)
         return 10.0
 

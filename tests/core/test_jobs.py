@@ -62,6 +62,36 @@ async def test_later_is_no_failure(database, db):
     assert 290 < found["left"].total_seconds() <= 300
 
 
+async def test_later_does_not_count_against_the_attempts(database, db):
+    await db.execute(_ADD, "{}", 2)
+    for _ in range(3):
+        await JobRunner(database, {"k": Work(RetryLater(0, "not now"))}, {}).run_due()
+    await JobRunner(database, {"k": Work(RuntimeError())}, {}).run_due()
+    found = await row(db)
+    assert (found["attempts"], found["dead_at"]) == (1, None)
+
+
+async def test_what_recurs_keeps_its_lease_for_as_long_as_it_takes(database, db, monkeypatch):
+    monkeypatch.setattr("namaskah.core.jobs.LEASE_SECONDS", 0.2)
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def long(_payload: object) -> None:
+        begun.set()
+        await end.wait()
+
+    runner = JobRunner(database, {"k": long}, {"k": 60.0})
+    await db.execute("INSERT INTO jobs (kind, unique_key) VALUES ('k', 'every:k')")
+    running = asyncio.create_task(runner.run_due())
+    await begun.wait()
+    await db.execute("UPDATE jobs SET locked_until = clock_timestamp() - interval '1 second'")
+    async with asyncio.timeout(5):
+        while not await db.fetchval("SELECT locked_until > clock_timestamp() FROM jobs"):
+            await asyncio.sleep(0.02)
+    end.set()
+    assert await running == 1
+    assert (await row(db))["locked_until"] is None
+
+
 async def test_a_kind_that_nobody_here_knows_is_left_to_others(database, db):
     await db.execute(_ADD, "{}", 20)
     assert await JobRunner(database, {"other": Work()}, {}).run_due() == 0

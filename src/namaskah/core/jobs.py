@@ -5,14 +5,16 @@ and must not mind. It is tried again with growing pauses and is dead, and kept, 
 """
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 import structlog
 
-from namaskah.core.db import Database
+from namaskah.core.db import DATABASE_ERRORS, Database
+from namaskah.core.errors import Unavailable
 
 LEASE_SECONDS = 120
 _BATCH = 20
@@ -32,6 +34,15 @@ WHERE id IN (
 _DONE = "DELETE FROM jobs WHERE id = $1"
 _AGAIN = """
 UPDATE jobs SET locked_until = NULL, last_error = $3, due_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1
+"""
+_LATER = """
+UPDATE jobs SET locked_until = NULL, last_error = $3, due_at = clock_timestamp() + make_interval(secs => $2),
+    attempts = attempts - 1
+WHERE id = $1
+"""
+# Only as long as it is ours: a lease that has ended may be another worker's by now.
+_KEEP = f"""
+UPDATE jobs SET locked_until = clock_timestamp() + interval '{LEASE_SECONDS} seconds' WHERE id = $1 AND attempts = $2
 """
 _DEAD = "UPDATE jobs SET locked_until = NULL, last_error = $2, dead_at = clock_timestamp() WHERE id = $1"
 _REST = """
@@ -80,10 +91,11 @@ class JobRunner:
     async def _run(self, row: Any) -> None:
         kind: str = row["kind"]
         try:
-            async with asyncio.timeout(LEASE_SECONDS - 10 if kind not in self._every else None):
+            # What recurs may take long where there is much to do, and then keeps its lease.
+            async with self._kept(row) if kind in self._every else asyncio.timeout(LEASE_SECONDS - 10):
                 await self._handlers[kind](msgspec.json.decode(row["payload"]))
         except RetryLater as later:
-            await self._db.execute(_AGAIN, row["id"], later.seconds, str(later))
+            await self._db.execute(_LATER, row["id"], later.seconds, str(later))
         except Exception as error:  # whatever a job raises must not end the worker
             _log.warning("job_failed", kind=kind, attempt=row["attempts"], error=type(error).__name__)
             if row["attempts"] >= row["max_attempts"]:
@@ -95,3 +107,19 @@ class JobRunner:
                 await self._db.execute(_REST, row["id"], self._every[kind])
             else:
                 await self._db.execute(_DONE, row["id"])
+
+    @contextlib.asynccontextmanager
+    async def _kept(self, row: Any) -> AsyncIterator[None]:
+        """Renews the lease for as long as the work goes on, so that no other worker begins it as well."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(LEASE_SECONDS / 4)
+                with contextlib.suppress(*DATABASE_ERRORS, Unavailable):
+                    await self._db.execute(_KEEP, row["id"], row["attempts"])
+
+        keeper = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            keeper.cancel()
