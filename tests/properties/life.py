@@ -158,7 +158,8 @@ class Life(RuleBasedStateMachine):
             row = tuple(self.world.do(owner.fetchrow(_WALLETS, who.user_id, who.livemode, self.now)))
             spent = account.day_spent if account.day == self.now.date() else 0
             events = account.events
-            assert row == (account.balance, account.held, account.open_count, account.hour_count, spent, events, events, events)
+            expected = (account.balance, account.held, account.open_count, account.hour_count, spent, events, events, events)
+            assert row == expected, who
             states = self.world.do(owner.fetch(_STATES, who.user_id, who.livemode))
             assert {row["id"]: tuple(row)[1:] for row in states} == {
                 o.id: (o.status, o.status == "completed", o.messages, o.closed_at) for o in account.orders

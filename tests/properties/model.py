@@ -112,6 +112,9 @@ class Account:
 
     def release(self, order: Order, trigger: str, now: datetime) -> None:
         """The order ends without a code: everything goes back."""
+        if order.status == "requesting":
+            # What never became a number was no purchase.
+            self.hour_count = max(self.hour_count - 1, 0)
         assert order.move(trigger)
         assert order.status in RELEASED
         self.held -= order.price

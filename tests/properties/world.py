@@ -22,6 +22,8 @@ from tests.properties.model import Account, Number, Plan
 # Small enough to be met within an example.
 TINY = Plan(max_open=3, max_hour=5, max_day=3_000_000)
 ROOMY = Plan(max_open=1000, max_hour=10_000, max_day=25_000_000_000)
+# What the test mode allows whatever the plan is.
+TEST_MODE = Plan(max_open=1000, max_hour=100_000, max_day=10**12)
 KEY_CAP = 2_000_000
 _PLAN = "INSERT INTO plans VALUES ('tiny', 'Tiny', 0, 0, $1, $2, $3, 5, 0), ('roomy', 'Roomy', 0, 0, $4, $5, $6, 5, 0)"
 _SERVICE = """
@@ -84,7 +86,7 @@ class World:
         return (
             Account(Principal(tight.user_id, True, key_id), TINY, key_cap=KEY_CAP),
             Account(roomy, ROOMY),
-            Account(Principal(tight.user_id, False), TINY),
+            Account(Principal(tight.user_id, False), TEST_MODE),
         )
 
     def new_service(self, base_price: int) -> tuple[str, int]:
