@@ -24,6 +24,8 @@ from tests.cli.conftest import environment
 from tests.faults.load import History, Load
 from tests.faults.shop import Shop, serve
 
+# With -m "not slow" it is left out.
+pytestmark = pytest.mark.slow
 ORDERS = int(os.environ.get("NAMASKAH_FAULT_ORDERS", "5000"))
 KILLS = int(os.environ.get("NAMASKAH_FAULT_KILLS", "20"))
 PARTS = ("web", "postgres", "worker", "web", "backend")

@@ -101,7 +101,9 @@ async def test_a_number_that_is_on_sale_though_it_was_used_is_passed_over(databa
     await own_numbers(database, 2)
     first = shown(await buy(database, who))
     await cancel(database, principal=who, verification_id=first.id, vault=VAULT)
-    await db.execute("INSERT INTO number_pool SELECT service_id, 'us', slot, number_id FROM number_uses, generate_series(1, 50) slot")
+    await db.execute(
+        "INSERT INTO number_pool SELECT service_id, 'us', slot, number_id FROM number_uses, generate_series(1, 50) slot"
+    )
     second = shown(await buy(database, who))
     assert second.number != first.number
     with pytest.raises(errors.NoNumbers):
@@ -184,5 +186,5 @@ async def test_a_long_poll_knows_when_something_changed_and_asks_only_about_its_
 async def test_what_a_customer_notes_comes_back_as_it_was(database):
     who = await customer(database)
     await own_numbers(database, 1)
-    note = {"a\"b": "\\ \u00e9 \U0001f600 '; DROP TABLE wallets; --"}
+    note = {'a"b': "\\ \u00e9 \U0001f600 '; DROP TABLE wallets; --"}
     assert json.loads((await buy(database, who, metadata=note)).body)["metadata"] == note
