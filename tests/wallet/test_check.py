@@ -1,5 +1,7 @@
 """The ledger's check finds every kind of drift: each is made by hand, past all guards, and must be named."""
 
+import json
+
 import pytest
 
 from namaskah.wallet.check import QUESTIONS, check
@@ -16,6 +18,16 @@ _PAYMENT = """
 INSERT INTO payment_logs (id, user_id, provider, reference, status, amount_micros, currency, transaction_id)
 SELECT n::text, u.id, 'bank', 'r1', 'paid', 5, 'USD', (SELECT max(id) FROM transactions) FROM users u, generate_series(1, 2) n
 """
+# A hundred thousand credits of a micro each, all of ten days ago.
+_HISTORY = """
+WITH old AS (
+    INSERT INTO transactions (id, user_id, livemode, type, amount_micros, balance_after_micros, available_after_micros,
+                              actor_id, created_at)
+    SELECT 'txn_0' || lpad(n::text, 25, '0'), $1, true, 'credit', 1, n, n, 'system', now() - interval '10 days'
+    FROM generate_series(1, 100000) n RETURNING id
+)
+INSERT INTO entries SELECT id, a.account::smallint, a.amount FROM old, (VALUES (4, -1), (1, 1)) a (account, amount)
+"""
 # What is done by hand; the invariant that must be named.
 DRIFTS = {
     "a balance that grew by itself": (
@@ -31,6 +43,9 @@ DRIFTS = {
         "the entries of a transaction sum to zero"),
     "an entry that was changed": (
         "UPDATE entries SET amount_micros = amount_micros - 3 WHERE account = 3", "the entries of a transaction sum to zero"),
+    "a line that says more than was moved": (
+        "UPDATE transactions SET amount_micros = amount_micros + 2 WHERE type = 'credit'",
+        "a line of the statement is what its entries did"),
     "a transaction without entries": (
         "DELETE FROM entries WHERE transaction_id = (SELECT max(id) FROM transactions WHERE type = 'credit')",
         "the entries of a transaction sum to zero"),
@@ -110,6 +125,32 @@ async def test_the_incremental_check_looks_at_what_is_new_and_finds_its_drift(da
     third = await check(database, full=False)
     assert not third.ok
     assert (await check(database, full=False)).checked_from == third.checked_from, "what was found once is looked at again"
+
+
+async def test_the_incremental_check_reads_what_is_new_and_not_the_history(database, db):
+    who = await customer(database)
+    await own_numbers(database)
+    await db.execute(_NO_GUARDS)
+    await db.execute(_HISTORY, who.user_id)
+    await db.execute("UPDATE wallets SET balance_micros = balance_micros + 100000 WHERE user_id = $1 AND livemode", who.user_id)
+    await buy(database, who)
+    await db.execute("VACUUM ANALYZE")
+    assert (await check(database, full=True)).ok
+    assert (await check(database, full=False)).ok
+    since = await db.fetchval("SELECT clock_timestamp() - interval '2 minutes'")
+    for invariant, question in QUESTIONS:
+        plan = await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {question}", since)
+        read = sum(rows_of(json.loads(plan)[0]["Plan"]))
+        assert read < 20_000, (invariant, read, plan)
+
+
+def rows_of(plan):
+    """How many rows each scan of a plan has read, those included that it threw away."""
+    if "Relation Name" in plan:
+        away = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
+        yield (plan["Actual Rows"] + away) * plan["Actual Loops"]
+    for part in plan.get("Plans", ()):
+        yield from rows_of(part)
 
 
 @pytest.mark.usefixtures("busy")
