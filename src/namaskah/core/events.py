@@ -22,13 +22,8 @@ MAX_WAITING = 1000
 LOOK_SECONDS = 1.0
 # Every wallet is looked at once in that time, a part of them at a time: whose turn it is must not hold up the others.
 LOOK_PARTS = 10
-_READ = """
-SELECT k.user_id, k.livemode, e.seq, e.type, e.object_id, e.data, e.created_at
-FROM unnest($1::text[], $2::boolean[], $3::bigint[]) AS k (user_id, livemode, seq),
-     LATERAL (SELECT * FROM events e WHERE e.user_id = k.user_id AND e.livemode = k.livemode AND e.seq > k.seq
-              ORDER BY e.seq LIMIT 200) e
-ORDER BY k.user_id, k.livemode, e.seq
-"""
+# At most 200 events of each wallet.
+_READ = "SELECT * FROM events_after($1, $2, $3)"
 # By the wallets' own counters, because looking for events that are not there costs five times as much.
 _GROWN = """
 SELECT k.user_id, k.livemode
