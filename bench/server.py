@@ -1,0 +1,141 @@
+"""The PostgreSQL that the benchmark runs on: its own, in a temporary folder, with fsync on; and databases in it.
+
+Also tells how much processor time its processes have used, which is steadier than a clock on a busy machine.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from namaskah.core.embedded import EmbeddedPostgres
+from namaskah.prepare import prepare_database
+
+# A parameter of LOADING that is not in RUNNING goes back to PostgreSQL's default at the restart.
+RUNNING = {
+    "shared_buffers": "1GB", "track_commit_timestamp": "on", "max_wal_size": "8GB", "checkpoint_timeout": "30min", "huge_pages": "try",
+}  # fmt: skip
+# While tables are filled: whatever would be lost in a crash is then simply made again.
+LOADING = RUNNING | {
+    "fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0", "autovacuum": "off",
+    "maintenance_work_mem": "2GB", "max_wal_size": "16GB", "max_parallel_maintenance_workers": "2",
+}  # fmt: skip
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class NoRoom(Exception):
+    """The disk is too small for what is asked."""
+
+
+class Server:
+    """One PostgreSQL and its databases. Times are seconds of processor time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._postgres = EmbeddedPostgres(folder / "postgres", settings=RUNNING)
+        self._url = self._postgres.start()
+
+    def restart(self, settings: dict[str, str]) -> None:
+        """Starts it anew with other settings; everything is written out before."""
+        self._postgres.stop()
+        os.sync()
+        self._postgres = EmbeddedPostgres(self.folder / "postgres", settings=settings)
+        self._url = self._postgres.start()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._postgres.stop()
+
+    @property
+    def version(self) -> str:
+        """The major version of the programs."""
+        return (self.folder / "postgres" / "cluster" / "PG_VERSION").read_text().strip()
+
+    @property
+    def pgbench(self) -> Path:
+        """The program that measures PostgreSQL itself."""
+        return self._postgres.bindir / "pgbench"
+
+    def url(self, database: str) -> str:
+        """A database's URL, over the unix socket."""
+        return self._url.replace("@/namaskah?", f"@/{database}?")
+
+    @contextlib.asynccontextmanager
+    async def connect(self, database: str) -> AsyncIterator[Any]:
+        """A connection as the database's owner."""
+        connection = await asyncpg.connect(self.url(database), server_settings={"timezone": "UTC"}, timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def create(self, database: str, *, like: str = "template0") -> str:
+        """A new database; from template0 it is migrated and has the catalogue, else it is a copy. Answers its URL."""
+        async with self.connect("postgres") as connection:
+            await connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+            await connection.execute(f"CREATE DATABASE {database} TEMPLATE {like} STRATEGY FILE_COPY")
+        if like == "template0":
+            await prepare_database(self.url(database))
+        return self.url(database)
+
+    async def drop(self, database: str) -> None:
+        """Removes a database, whoever still uses it."""
+        async with self.connect("postgres") as connection:
+            await connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+
+    async def settle(self, database: str) -> None:
+        """VACUUM ANALYZE and a checkpoint, so that what is measured next does not pay for what was before."""
+        async with self.connect(database) as connection:
+            await connection.execute("VACUUM (ANALYZE)")
+            await connection.execute("CHECKPOINT")
+
+    def processor_seconds(self) -> float:
+        """What the server's processes have used so far, the ended ones included."""
+        postmaster = self._postgres.pid
+        assert postmaster is not None
+        total = 0.0
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                    own, reaped = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+                    if int(entry.name) == postmaster:
+                        total += own + reaped
+                    elif int(fields[1]) == postmaster:
+                        total += own
+        return total / _TICKS
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Server]:
+    """A fresh server that is removed at the end. NAMASKAH_BENCH_DIR chooses where its folder is made."""
+    with tempfile.TemporaryDirectory(prefix="namaskah-bench-", dir=os.environ.get("NAMASKAH_BENCH_DIR")) as folder:
+        started = Server(Path(folder))
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+def check_room(folder: Path, needed_bytes: float) -> None:
+    """Raises NoRoom before anything is written."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise NoRoom(
+            f"About {needed_bytes / 1e9:.0f} GB are needed in {folder} and {free / 1e9:.0f} GB are free; "
+            "set NAMASKAH_BENCH_DIR to a larger disk, or SCALE to less."
+        )
+
+
+def run(work: Any) -> Any:
+    """asyncio.run with the event loop that the product uses."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
