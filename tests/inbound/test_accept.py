@@ -66,6 +66,13 @@ async def test_a_late_message_goes_to_the_one_who_had_the_number_last(database):
     assert [m.late for m in after.messages] == [True]
 
 
+async def test_a_clock_that_is_set_back_takes_no_code_from_its_customer(database):
+    who = await customer(database)
+    rack = await own_numbers(database, 1)
+    bought = shown(await buy(database, who, now=datetime.now(UTC) + MINUTE))
+    assert (await accept(database, vault=VAULT, message=message(rack, bought.number))).outcome == "captured"
+
+
 async def test_an_hour_after_the_end_a_message_is_nobodys(database, db):
     who = await customer(database)
     rack = await own_numbers(database, 1)

@@ -47,8 +47,10 @@ BEGIN
         outcome := 'not_yet';
         RETURN;
     END IF;
-    -- A message that lay unhandled while its number changed hands is not the new customer's, to read or to pay.
-    IF v.id IS NULL OR v.closed_at < moment - interval '1 hour' OR (m.reference IS NULL AND m.created_at < v.pending_at) THEN
+    -- A message that lay unhandled while its number changed hands is not the new customer's, to read or to pay. One that is
+    -- handled as it comes has not lain: it seems older than its order only when the clock was set back in between.
+    IF v.id IS NULL OR v.closed_at < moment - interval '1 hour'
+       OR (m.reference IS NULL AND m.created_at < v.pending_at AND m.created_at < moment - interval '1 second') THEN
         UPDATE messages SET handled_at = moment WHERE id = p_message;
         verification_id := NULL;
         outcome := 'no_verification';
