@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from namaskah.core.db import DatabaseGone
 from namaskah.core.jobs import JobRunner
 from namaskah.providers.base import Capabilities, ProviderError
 from namaskah.providers.registry import Providers
@@ -197,3 +198,31 @@ async def test_a_number_that_comes_for_an_order_that_has_ended_is_given_back(dat
     answer = shown(await buy(database, who, providers=Providers([upstream])))
     assert (answer.status, answer.charged) == ("expired", False)
     assert await db.fetchval("SELECT kind FROM jobs") == "provider_cancel"
+
+
+async def test_what_expired_and_was_never_bought_is_not_released_twice(database, db):
+    upstream = Upstream(buys=timeout())
+    who, bought = await in_doubt(database, upstream)
+    await expire_due(database, now=datetime.now(UTC) + timedelta(minutes=21))
+    await age(db, 60)
+    await reconcile(database, providers=Providers([upstream]), vault=VAULT)
+    assert await status(database, who, bought) == "expired"
+    assert (await check(database, full=True)).ok
+
+
+@pytest.mark.parametrize("mistake", [KeyError("+12025550123"), TimeoutError()])
+async def test_an_adapters_mistake_does_not_touch_the_other_questions(database, db, mistake):
+    broken, good = Upstream("broken", buys=timeout(), finds=mistake), Upstream("good", buys=timeout(), finds="there")
+    who, bought = await in_doubt(database, broken)
+    whose, other = await in_doubt(database, good)
+    await age(db, 20)
+    assert await reconcile(database, providers=Providers([broken, good]), vault=VAULT) == 2
+    assert await status(database, who, bought) == "requesting"
+    assert await status(database, whose, other) == "pending"
+
+
+async def test_a_database_that_is_gone_is_no_adapters_mistake(database, db):
+    upstream = Upstream(buys=timeout(), finds=DatabaseGone())
+    await in_doubt(database, upstream)
+    with pytest.raises(DatabaseGone):
+        await reconcile(database, providers=Providers([upstream]), vault=VAULT)

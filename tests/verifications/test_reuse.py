@@ -108,3 +108,14 @@ async def test_a_retired_number_is_gone(database, db, used):
     await db.execute("UPDATE numbers SET retired_at = now()")
     with pytest.raises(errors.ReuseNotPossible):
         await again(database, who, before)
+
+
+async def test_after_somebody_else_had_it_it_rests_like_for_anybody(database, used):
+    who, before = used
+    other = await customer(database)
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    theirs = shown(await buy(database, other, "whatsapp", now=later))
+    await cancel(database, principal=other, verification_id=theirs.id, vault=VAULT, pause_seconds=60, now=later)
+    with pytest.raises(errors.ReuseNotPossible):
+        await again(database, who, before, now=later + timedelta(seconds=59))
+    assert shown(await again(database, who, before, now=later + timedelta(seconds=60))).number == before.number

@@ -54,7 +54,6 @@ SELECT * FROM verification_start_own($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $1
 _REQUEST = """
 SELECT * FROM verification_request($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 """
-_LOOK = "SELECT * FROM idempotency_look($1, $2, $3, $4)"
 _encode = msgspec.json.encode
 
 
@@ -73,7 +72,7 @@ async def start(db: Database, *, purchase: Purchase, providers: Providers, vault
         return Answer(row["body"].encode(), 201)
     routes = providers.live_routes(request.service, request.country, request.capability)
     if row["outcome"] != "no_numbers" or purchase.reuse_of is not None or not routes:
-        return await _settled(db, purchase, row, vault)
+        return _settled(purchase, row, vault)
     return await _from_upstreams(db, purchase=purchase, routes=routes, vault=vault)
 
 
@@ -88,37 +87,17 @@ async def _attempt(db: Database, statement: str, purchase: Purchase, last: str |
     )  # fmt: skip
     try:
         row = await db.fetchrow(statement, *arguments)
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name != "idempotency_keys_pkey":
-            raise
-        # Two requests with one key at the same instant: the other one has won, its answer is ours.
-        return await _look(db, purchase)
     except asyncpg.PostgresError as error:
         ours = raised(error)
         if ours is None:
             raise
-        # The winner of two requests with one key may have taken the money or the place that this one did not find.
-        found = await _look(db, purchase)
-        if found is None:
-            raise ours from None
-        return found
+        raise ours from None
     return {**dict(row), "id": arguments[0]}
 
 
-async def _look(db: Database, purchase: Purchase) -> dict[str, Any] | None:
-    if purchase.idempotency_key is None:
-        return None
-    principal = purchase.principal
-    row = await db.fetchrow(_LOOK, principal.user_id, principal.livemode, purchase.idempotency_key, purchase.fingerprint)
-    return None if row["outcome"] is None else {**dict(row), "price": None, "available": None}
-
-
-async def _settled(db: Database, purchase: Purchase, row: Any, vault: Vault) -> Answer:
+def _settled(purchase: Purchase, row: Any, vault: Vault) -> Answer:
     """The answer of an attempt that bought nothing: a replay, or an error."""
     outcome = row["outcome"]
-    if outcome not in ("replayed", "mismatch", "running"):
-        row = await _look(db, purchase) or row
-        outcome = row["outcome"]
     if outcome == "mismatch":
         raise errors.IdempotencyMismatch("The key belongs to a request with another body. This request charged nothing.")
     if outcome == "running":
@@ -142,7 +121,7 @@ async def _from_upstreams(db: Database, *, purchase: Purchase, routes: list[Prov
         raise errors.ReuseNotPossible("This number's upstream does not sell it twice. Nothing was charged.")
     row = await _attempt(db, _REQUEST, purchase, routes[0].name)
     if row["outcome"] != "requested":
-        return await _settled(db, purchase, row, vault)
+        return _settled(purchase, row, vault)
     order = ask.Asked(
         verification_id=row["id"], service=request.service, country=request.country, operator=request.operator or "",
         area_code=request.area_code or "", capability=request.capability, price_micros=row["price"],
