@@ -4,6 +4,7 @@ No session state is left on pooled connections (no SET, LISTEN or advisory sessi
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -62,6 +63,8 @@ class Database:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.on_announce: Callable[[str, bool], None] | None = None
+        # Begins what this process announces, so that it need not hear itself.
+        self.mark_of_own = os.urandom(6).hex()
         self._marks: set[str] = set()
         self._bell: asyncio.Task[None] | None = None
 
@@ -71,6 +74,7 @@ class Database:
         server_settings = {"timezone": "UTC", "application_name": "namaskah"}
         if role is not None:
             server_settings["role"] = role
+
         async def connect() -> Any:
             return await asyncpg.connect(url, server_settings=server_settings, command_timeout=30, timeout=5)
 
@@ -156,7 +160,7 @@ class Database:
         while self._marks:
             batch = [self._marks.pop() for _ in range(min(_MARKS_PER_NOTIFY, len(self._marks)))]
             try:
-                await self.signal("namaskah_events", " ".join(batch))
+                await self.signal("namaskah_events", " ".join([self.mark_of_own, *batch]))
             except (DatabaseGone, asyncpg.PostgresError) as error:
                 _log.warning("announce_failed", error=type(error).__name__)
                 self._marks.clear()

@@ -175,7 +175,10 @@ class Hub:
             self._reader = asyncio.get_running_loop().create_task(self._read())
 
     def _heard(self, payload: str) -> None:
-        for mark in payload.split(" "):
+        sender, *marks = payload.split(" ")
+        if sender == self._db.mark_of_own:
+            return
+        for mark in marks:
             user_id, _, mode = mark.partition(":")
             self.mark(user_id, mode == "l")
 

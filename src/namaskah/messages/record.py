@@ -1,7 +1,9 @@
 """An SMS arrives: its text and code are encrypted and the message is stored, once, before anything else happens to it."""
 
 from datetime import datetime
+from time import monotonic
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -12,14 +14,17 @@ from namaskah.messages.extract import extract
 
 # A long message of 255 parts has 39,015 characters at the most; what is longer is cut, and the code is near the front.
 MAX_TEXT = 40_000
-# Whether the sender is blocked is asked here, where the list always is the newest.
+# Few senders send most messages, and asking about one takes as long as all the rest of the statement: for a minute the
+# answer is remembered.
+SENDER_SECONDS = 60.0
+_SENDERS = 10_000
 _RECORD = """
 INSERT INTO messages (id, origin, origin_message_id, reference, number, sender, text_encrypted, code_encrypted, has_code,
                       confidence, withheld, received_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8::bytea IS NOT NULL, $9,
-        EXISTS (SELECT FROM blocked_senders b WHERE $6 ILIKE replace(replace(b.pattern, '*', '%'), '?', '_')),
+        coalesce($12, EXISTS (SELECT FROM blocked_senders b WHERE $6 ILIKE replace(replace(b.pattern, '*', '%'), '?', '_'))),
         $10, coalesce($11, clock_timestamp()))
-ON CONFLICT (origin, origin_message_id) DO NOTHING RETURNING id
+ON CONFLICT (origin, origin_message_id) DO NOTHING RETURNING withheld
 """
 _FIRST = "SELECT id FROM messages WHERE origin = $1 AND origin_message_id = $2"
 
@@ -59,14 +64,34 @@ async def record(db: Database, *, vault: Vault, message: NewMessage, now: dateti
     found = extract(text, sender=message.sender)
     message_id = new_id("msg")
     code = None if found.code is None else vault.encrypt(found.code.encode(), context=code_context(message_id))
-    stored: Any = await db.fetchval(
+    sender = clean(message.sender)[:100]
+    withheld: Any = await db.fetchval(
         _RECORD, message_id, message.origin, message.origin_message_id, message.reference, message.number,
-        clean(message.sender)[:100], vault.encrypt(text.encode(), context=text_context(message_id)), code,
-        found.confidence, message.received_at, now,
+        sender, vault.encrypt(text.encode(), context=text_context(message_id)), code, found.confidence, message.received_at, now,
+        _remembered(db, sender),
     )  # fmt: skip
-    if stored is None:
+    if withheld is None:
         return Recorded(await db.fetchval(_FIRST, message.origin, message.origin_message_id), True)
+    _remember(db, sender, withheld)
     return Recorded(message_id, False)
+
+
+# By database, because each has a list of its own: whether a sender is withheld, and when (in monotonic seconds) that was asked.
+_known: WeakKeyDictionary[Database, dict[str, tuple[bool, float]]] = WeakKeyDictionary()
+
+
+def _remembered(db: Database, sender: str) -> bool | None:
+    withheld, asked_at = _known.get(db, {}).get(sender, (None, 0.0))
+    return withheld if monotonic() - asked_at < SENDER_SECONDS else None
+
+
+def _remember(db: Database, sender: str, withheld: bool) -> None:
+    known = _known.setdefault(db, {})
+    if sender in known and monotonic() - known[sender][1] < SENDER_SECONDS:
+        return
+    if len(known) >= _SENDERS:
+        known.clear()
+    known[sender] = (withheld, monotonic())
 
 
 def clean(text: str) -> str:
