@@ -97,7 +97,8 @@ class Load:
                 return answer
             self.history.unknown += answer is None
             order.retries += 1
-            assert time.monotonic() < deadline, f"no answer for a minute: {order}"
+            trouble = f"{self._shop.last_trouble}\n{self._shop.served.output[-5000:]}"
+            assert time.monotonic() < deadline, f"no answer for a minute: {order.plan} {order.retries} {trouble}"
             await asyncio.sleep(0.1)
 
     async def _buy(self, order: Order) -> None:

@@ -37,6 +37,7 @@ class Shop:
         self.vault = Vault(bytes.fromhex((served.folder / "secret.key").read_text().strip()))
         self.buyers: list[Buyer] = []
         self.source_id = ""
+        self.last_trouble = ""
         self._secret = b""
         limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
         self.http = httpx2.AsyncClient(base_url=served.url, timeout=8, limits=limits, trust_env=False)
@@ -68,7 +69,7 @@ class Shop:
             answer = await self.http.request(method, f"/api/v2{path}", headers=headers, **more)
         except httpx2.HTTPError:
             return None
-        return None if answer.status_code >= 500 else answer
+        return self._definite(answer)
 
     async def deliver(self, message_id: str, number: str, text: str) -> httpx2.Response | None:
         """The number source sends a message by its signed webhook."""
@@ -83,7 +84,13 @@ class Shop:
             answer = await self.http.post(f"/inbound/sms/{self.source_id}", content=body, headers=headers)
         except httpx2.HTTPError:
             return None
-        return None if answer.status_code >= 500 else answer
+        return self._definite(answer)
+
+    def _definite(self, answer: httpx2.Response) -> httpx2.Response | None:
+        if answer.status_code < 500:
+            return answer
+        self.last_trouble = f"{answer.status_code} {answer.text}"
+        return None
 
 
 def serve(folder: Path, *arguments: str, **settings: str) -> Served:
