@@ -111,3 +111,28 @@ async def test_each_release_has_an_event_of_its_own_without_a_gap(database, db):
     rows = await db.fetch("SELECT seq, type FROM events WHERE user_id = $1 AND livemode ORDER BY seq", who.user_id)
     assert [row["seq"] for row in rows] == list(range(1, 10))
     assert [row["type"] for row in rows[5:]] == ["verification.expired"] * 4
+
+
+async def test_a_damaged_wallet_keeps_nobody_elses_money(database, db):
+    damaged, other = await customer(database), await customer(database)
+    await own_numbers(database, 2)
+    past = datetime.now(UTC) - WINDOW - TINY
+    stuck = shown(await buy(database, damaged, now=past))
+    freed = shown(await buy(database, other, now=past))
+    await db.execute("UPDATE wallets SET held_micros = 0 WHERE user_id = $1 AND livemode", damaged.user_id)
+    assert await expire_due(database) == (1, 0)
+    states = dict(await db.fetch("SELECT id, status FROM verifications"))
+    assert states == {stuck.id: "pending", freed.id: "expired"}
+    # It is tried again in a minute, so the next batch does not meet it at once.
+    assert await expire_due(database) == (0, 0)
+
+
+async def test_a_flooded_number_buries_no_code_and_swells_no_event(database, db):
+    who = await customer(database)
+    await own_numbers(database, 1)
+    bought = shown(await buy(database, who))
+    for _ in range(60):
+        await sms(database, bought.number, "Win a holiday, call now")
+    await sms(database, bought.number, "Your code is 246810")
+    after = shown(await read(database, principal=who, verification_id=bought.id, vault=VAULT))
+    assert (after.status, after.code, len(after.messages)) == ("completed", "246810", 50)

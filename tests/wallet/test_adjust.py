@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from namaskah.wallet.adjust import AmountNotPositive, DebitTooLarge, NoSuchWallet, credit, debit, refill_test
+from namaskah.wallet.adjust import AmountNotPositive, DebitTooLarge, NoSuchWallet, ReferenceTaken, credit, debit, refill_test
 from namaskah.wallet.check import check
 from namaskah.wallet.queries import transactions, wallet
 from tests.factories import buy, customer, own_numbers
@@ -106,3 +106,16 @@ async def test_an_amount_is_written_the_same_by_sql_and_by_python(db, micros):
     from namaskah.core.money import text_from_micros
 
     assert await db.fetchval("SELECT amount_text($1)", micros) == text_from_micros(micros)
+
+
+async def test_the_same_reference_again_books_nothing_and_another_amount_under_it_is_refused(database):
+    who = await customer(database, balance="0")
+    booked = [
+        await credit(database, user_id=who.user_id, amount_micros=5_000_000, reason="x", actor_id="ops", reference="bank-1")
+        for _ in range(2)
+    ]
+    assert booked[0] == booked[1]
+    assert (await wallet(database, user_id=who.user_id, livemode=True)).balance.amount == "5.00"
+    with pytest.raises(ReferenceTaken):
+        await credit(database, user_id=who.user_id, amount_micros=6_000_000, reason="x", actor_id="ops", reference="bank-1")
+    assert (await check(database, full=True)).ok

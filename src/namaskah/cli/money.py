@@ -25,6 +25,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's e-mail address or id.")]
 Amount = Annotated[str, typer.Argument(metavar="USD", help="The amount, such as 25 or 0.75.")]
 Reason = Annotated[str, typer.Option(help="Why: the customer's statement and the audit log show it.")]
+Reference = Annotated[
+    str | None, typer.Option(help="Your name for this movement, such as a bank's: given again, nothing is booked twice.")
+]
 Test = Annotated[bool, typer.Option("--test", help="The test mode's wallet instead of real money.")]
 
 wallet = typer.Typer(no_args_is_help=True, help="Customers' money.")
@@ -37,19 +40,27 @@ def register(app: typer.Typer) -> None:
     app.add_typer(ledger, name="ledger")
 
 
-@wallet.command("credit", epilog=example("namaskah wallet credit ana@example.com 25 --reason 'bank transfer 4711'"))
-def credit(who: User, amount: Amount, reason: Reason, test: Test = False, as_json: AsJson = False) -> None:
+@wallet.command(
+    "credit", epilog=example("namaskah wallet credit ana@example.com 25 --reason 'bank transfer' --reference bank-4711")
+)
+def credit(
+    who: User, amount: Amount, reason: Reason, reference: Reference = None, test: Test = False, as_json: AsJson = False
+) -> None:
     """Adds money to a wallet and prints what it holds then."""
-    _adjust("credit", who, amount, reason, test, as_json)
+    _adjust("credit", who, amount, reason, reference, test, as_json)
 
 
 @wallet.command("debit", epilog=example("namaskah wallet debit ana@example.com 5 --reason 'credited twice'"))
-def debit(who: User, amount: Amount, reason: Reason, test: Test = False, as_json: AsJson = False) -> None:
+def debit(
+    who: User, amount: Amount, reason: Reason, reference: Reference = None, test: Test = False, as_json: AsJson = False
+) -> None:
     """Takes money that is not held by an open order out of a wallet and prints what is left."""
-    _adjust("debit", who, amount, reason, test, as_json)
+    _adjust("debit", who, amount, reason, reference, test, as_json)
 
 
-def _adjust(kind: Literal["credit", "debit"], who: str, amount: str, reason: str, test: bool, as_json: bool) -> None:
+def _adjust(
+    kind: Literal["credit", "debit"], who: str, amount: str, reason: str, reference: str | None, test: bool, as_json: bool
+) -> None:
     if not reason.strip():
         raise CommandFailed("A reason is needed. No money moved.", exit_code=WRONGLY_CALLED)
 
@@ -66,6 +77,7 @@ def _adjust(kind: Literal["credit", "debit"], who: str, amount: str, reason: str
             amount_micros=micros_from_text(amount),
             reason=reason.strip(),
             actor_id=operator(),
+            reference=reference,
         )
         now = await queries.wallet(instance.db, user_id=found.id, livemode=not test)
         if as_json:

@@ -177,7 +177,8 @@ class _SaysGone:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if error is not None and isinstance(error, GONE):
+        # A value that cannot be encoded is an InterfaceError too; it is our own mistake and not the server's absence.
+        if error is not None and isinstance(error, GONE) and not isinstance(error, ValueError):
             raise DatabaseGone(
                 "The database does not answer. Ask again with the same Idempotency-Key to learn whether it was done.",
                 charged="unknown",

@@ -12,8 +12,8 @@ from namaskah.core.db import Database
 from namaskah.core.ids import new_id
 from namaskah.messages.extract import extract
 
-# A long message of 255 parts has 39,015 characters at the most; what is longer is cut, and the code is near the front.
-MAX_TEXT = 40_000
+# 26 parts of a long SMS. Real ones have a few; what is longer is cut, because every event of an order repeats its messages.
+MAX_TEXT = 4_000
 # Few senders send most messages, and asking about one takes as long as all the rest of the statement: for a minute the
 # answer is remembered.
 SENDER_SECONDS = 60.0

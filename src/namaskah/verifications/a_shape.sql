@@ -6,13 +6,15 @@ CREATE OR REPLACE FUNCTION utc_text(p_at timestamptz) RETURNS text LANGUAGE sql 
     SELECT to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;
 
+-- At most 50, those with a code first: a number that is flooded must neither bury the code nor swell every event.
 -- In plpgsql because that keeps its plan: an SQL function that cannot be inlined is planned anew at every call.
 CREATE OR REPLACE FUNCTION messages_json(p_verification text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (SELECT coalesce(json_agg(json_build_object(
         'id', m.id, 'from', m.sender, 'text', encode(m.text_encrypted, 'base64'), 'code', encode(m.code_encrypted, 'base64'),
         'received_at', utc_text(m.received_at), 'late', m.late) ORDER BY m.created_at, m.id)::text, '[]')
-    FROM messages m WHERE m.verification_id = p_verification AND NOT m.withheld);
+    FROM (SELECT * FROM messages x WHERE x.verification_id = p_verification AND NOT x.withheld
+          ORDER BY x.has_code DESC, x.created_at, x.id LIMIT 50) m);
 END $$;
 
 CREATE OR REPLACE FUNCTION verification_json(v verifications, p_messages text) RETURNS text LANGUAGE sql STABLE AS $$

@@ -170,13 +170,19 @@ END $$;
 
 -- Everything that is due: open orders are released, completed ones give their number back. Several workers share the
 -- rows by SKIP LOCKED. p_txns are ready ids, one for each row that may be taken; LIMIT is a literal on purpose.
-CREATE OR REPLACE FUNCTION verification_sweep(p_txns text[], p_pause integer, p_at timestamptz)
-RETURNS TABLE (user_id text, livemode boolean, released integer, closed integer) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+-- p_only: nothing but this one, for finding out which of a batch is damaged.
+CREATE OR REPLACE FUNCTION verification_sweep(p_txns text[], p_pause integer, p_at timestamptz, p_only text DEFAULT NULL)
+RETURNS TABLE (user_id text, livemode boolean, released integer, closed integer) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     moment timestamptz := coalesce(p_at, clock_timestamp());
     due verifications[];
 BEGIN
-    due := ARRAY(SELECT v FROM verifications v WHERE v.sweep_at <= moment ORDER BY v.sweep_at LIMIT 500 FOR UPDATE SKIP LOCKED);
+    IF p_only IS NULL THEN
+        due := ARRAY(SELECT v FROM verifications v WHERE v.sweep_at <= moment ORDER BY v.sweep_at LIMIT 500 FOR UPDATE SKIP LOCKED);
+    ELSE
+        due := ARRAY(SELECT v FROM verifications v WHERE v.id = p_only AND v.sweep_at <= moment FOR UPDATE SKIP LOCKED);
+    END IF;
     IF cardinality(due) = 0 THEN
         RETURN;
     END IF;

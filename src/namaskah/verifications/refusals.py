@@ -28,7 +28,8 @@ def refused(outcome: str, *, service: str, country: str, price: int | None, avai
         case "account_disabled":
             return errors.AccountDisabled(f"This account is closed. {_UNCHARGED}")
         case "price_above_max":
-            return errors.PriceAboveMax(f"The price is {_text(price)} USD, above your max_price. {_UNCHARGED}")
+            told = "" if price is None else f" of {_text(price)} USD"
+            return errors.PriceAboveMax(f"The price{told} is above your max_price. {_UNCHARGED}")
         case "insufficient_funds":
             return _funds(available, price)
         case "provider_down":

@@ -27,7 +27,7 @@ _MASKED_TO = """
 SELECT coalesce((SELECT value::timestamptz FROM schema_state WHERE name = 'numbers_masked_to'),
                 (SELECT min(created_at) FROM verifications))
 """
-# Day by day from where the last run ended, so that no run has to look at everything.
+# Hour by hour from where the last run ended, so that no run has to look at everything.
 _MASK = """
 WITH masked AS (
     UPDATE verifications SET number = left(number, 4) || repeat('*', greatest(length(number) - 4, 0))
@@ -60,7 +60,7 @@ async def mask_numbers(db: Database, *, days: int) -> None:
     start: Any = await db.fetchval(_MASKED_TO)
     end: Any = await db.fetchval("SELECT clock_timestamp() - $1::interval", timedelta(days=days))
     while start is not None and start < end:
-        following = min(start + timedelta(days=1), end)
+        following = min(start + timedelta(hours=1), end)
         await db.execute(_MASK, start, following)
         start = following
 

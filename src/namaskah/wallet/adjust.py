@@ -1,13 +1,14 @@
 """An operator credits or debits a wallet, with a reason that the customer sees and the audit log keeps."""
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from namaskah.core.db import Database
-from namaskah.core.errors import NotFound, PaymentRequired, UnprocessableContent
-from namaskah.core.ids import new_id
+from namaskah.core.errors import Conflict, NotFound, PaymentRequired, UnprocessableContent
+from namaskah.core.ids import ALPHABET, new_id
 from namaskah.core.money import text_from_micros
 
 _ADJUST = """
@@ -21,6 +22,7 @@ WITH done AS (
 )
 SELECT seq FROM done
 """
+_BOOKED = "SELECT type, amount_micros FROM transactions WHERE id = $1"
 _FUNDING, _PROMOTIONS = 4, 5
 _TEST_GAP = """
 SELECT $2::bigint - (balance_micros - held_micros) FROM wallets WHERE user_id = $1 AND NOT livemode
@@ -39,6 +41,12 @@ class DebitTooLarge(PaymentRequired):
     code = "debit_too_large"
 
 
+class ReferenceTaken(Conflict):
+    """Another movement was booked under this reference."""
+
+    code = "reference_taken"
+
+
 class AmountNotPositive(UnprocessableContent):
     """The amount must be more than nothing."""
 
@@ -53,10 +61,14 @@ async def credit(
     reason: str,
     actor_id: str,
     livemode: bool = True,
+    reference: str | None = None,
     now: datetime | None = None,
 ) -> str:
-    """Adds money; answers the transaction's id. Raises NoSuchWallet, AmountNotPositive."""
-    return await _adjust(db, user_id, livemode, "credit", amount_micros, reason, actor_id, _FUNDING, now)
+    """Adds money; answers the transaction's id. The same reference again adds nothing and answers the first one's id.
+
+    Raises NoSuchWallet, AmountNotPositive, ReferenceTaken.
+    """
+    return await _adjust(db, user_id, livemode, "credit", amount_micros, reason, actor_id, _FUNDING, now, reference)
 
 
 async def debit(
@@ -67,10 +79,14 @@ async def debit(
     reason: str,
     actor_id: str,
     livemode: bool = True,
+    reference: str | None = None,
     now: datetime | None = None,
 ) -> str:
-    """Takes available money away; answers the transaction's id. Raises NoSuchWallet, DebitTooLarge, AmountNotPositive."""
-    return await _adjust(db, user_id, livemode, "debit", amount_micros, reason, actor_id, _FUNDING, now)
+    """Takes available money away; answers the transaction's id. The same reference again takes nothing.
+
+    Raises NoSuchWallet, DebitTooLarge, AmountNotPositive, ReferenceTaken.
+    """
+    return await _adjust(db, user_id, livemode, "debit", amount_micros, reason, actor_id, _FUNDING, now, reference)
 
 
 async def refill_test(db: Database, *, user_id: str, to_micros: int) -> bool:
@@ -86,19 +102,31 @@ async def refill_test(db: Database, *, user_id: str, to_micros: int) -> bool:
 
 async def _adjust(
     db: Database, user_id: str, livemode: bool, kind: str, amount_micros: int, reason: str, actor_id: str, account: int,
-    now: datetime | None,
+    now: datetime | None, reference: str | None = None,
 ) -> str:  # fmt: skip
     if amount_micros <= 0:
         raise AmountNotPositive("The amount must be more than nothing. No money moved.")
     signed = -amount_micros if kind == "debit" else amount_micros
-    transaction_id = new_id("txn")
+    transaction_id = new_id("txn") if reference is None else _id_of(user_id, livemode, reference)
     try:
         await db.fetchval(_ADJUST, transaction_id, user_id, livemode, kind, signed, reason, actor_id, account, now)
+    except asyncpg.UniqueViolationError:
+        # Somebody who did not hear our answer asks again: what was booked under the reference stays booked, once.
+        booked: Any = await db.fetchrow(_BOOKED, transaction_id)
+        if (booked["type"], booked["amount_micros"]) != (kind, signed):
+            raise ReferenceTaken("Another amount was booked under this reference. No money moved now.") from None
+        return transaction_id
     except asyncpg.PostgresError as error:
         _say(error, amount_micros)
         raise
     db.announce(user_id, livemode)
     return transaction_id
+
+
+def _id_of(user_id: str, livemode: bool, reference: str) -> str:
+    """The id that a reference always leads to: the primary key then refuses the second booking."""
+    digest = hashlib.sha256(f"{user_id}\0{livemode}\0{reference}".encode()).digest()
+    return "txn_" + "".join(ALPHABET[byte & 31] for byte in digest[:26])
 
 
 def _say(error: Any, amount_micros: int) -> None:
