@@ -1,10 +1,9 @@
-"""What it costs to read the code out of a message: extraction alone, and the check of a sender against the blocked ones."""
+"""What it costs to read the code out of a message."""
 
 import time
 
 from bench.context import Bench
 from bench.figures import Figure, at_most
-from namaskah.catalog.senders import BlockedSenders
 from namaskah.messages.extract import extract
 
 _ROUNDS = 200
@@ -22,14 +21,8 @@ MESSAGES = (
 
 def measure(_bench: Bench) -> list[Figure]:
     """Microseconds a message, the best of some rounds."""
-    senders = BlockedSenders.shipped()
-    unseen = iter(range(10**9))
     return [
         at_most("extraction of a code, mean over short and long messages", _best(lambda text: extract(text)), "us a message", 200),
-        at_most(
-            "whether a sender is blocked, one never seen before", _best(lambda _text: senders.is_blocked(f"NAME{next(unseen)}")),
-            "us a message", 20,
-        ),
     ]  # fmt: skip
 
 

@@ -119,3 +119,9 @@ async def test_the_same_reference_again_books_nothing_and_another_amount_under_i
     with pytest.raises(ReferenceTaken):
         await credit(database, user_id=who.user_id, amount_micros=6_000_000, reason="x", actor_id="ops", reference="bank-1")
     assert (await check(database, full=True)).ok
+
+
+async def test_two_refills_at_the_same_instant_fill_once(database):
+    who = await customer(database, balance="0", livemode=False)
+    await asyncio.gather(*(refill_test(database, user_id=who.user_id, to_micros=100_000_000) for _ in range(8)))
+    assert (await wallet(database, user_id=who.user_id, livemode=False)).balance.amount == "100.00"

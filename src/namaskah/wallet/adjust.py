@@ -23,9 +23,12 @@ WITH done AS (
 SELECT seq FROM done
 """
 _BOOKED = "SELECT type, amount_micros FROM transactions WHERE id = $1"
-_FUNDING, _PROMOTIONS = 4, 5
+_FUNDING = 4
 _TEST_GAP = """
-SELECT $2::bigint - (balance_micros - held_micros) FROM wallets WHERE user_id = $1 AND NOT livemode
+SELECT $2::bigint - (balance_micros - held_micros) FROM wallets WHERE user_id = $1 AND NOT livemode FOR NO KEY UPDATE
+"""
+_REFILL = """
+SELECT ledger_adjust($1, $2, false, 'promotion', $3, 'test money refilled', 'system', 5::smallint, clock_timestamp())
 """
 
 
@@ -91,13 +94,16 @@ async def debit(
 
 async def refill_test(db: Database, *, user_id: str, to_micros: int) -> bool:
     """Fills the test mode's wallet up to an amount; False when it holds as much already."""
-    gap = await db.fetchval(_TEST_GAP, user_id, to_micros)
-    if gap is None:
-        raise NoSuchWallet()
-    if gap <= 0:
-        return False
-    await _adjust(db, user_id, False, "promotion", gap, "test money refilled", "system", _PROMOTIONS, None)
-    return True
+    async with db.transaction() as connection:
+        # The lock keeps two refills at the same instant from both adding.
+        gap = await connection.fetchval(_TEST_GAP, user_id, to_micros)
+        if gap is None:
+            raise NoSuchWallet()
+        if gap > 0:
+            await connection.fetchval(_REFILL, new_id("txn"), user_id, gap)
+    if gap > 0:
+        db.announce(user_id, False)
+    return bool(gap > 0)
 
 
 async def _adjust(
