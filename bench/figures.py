@@ -67,7 +67,7 @@ def print_table(figures: Iterable[Figure], console: Console) -> None:
     console.print(table)
 
 
-def write_json(figures: Iterable[Figure], path: Path = RESULTS) -> None:
+def write_json(figures: Iterable[Figure], path: Path) -> None:
     """The list for programs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [_rounded(figure) for figure in figures]

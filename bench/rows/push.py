@@ -70,14 +70,16 @@ def measure(bench: Bench) -> list[Figure]:
             # Half of the messages come to the process that does not hold the stream.
             requests.append((chance.choice(ports), _webhook(place, order["number"])))
         senders = Senders(streams.poll, ports, 16)
+        used = sum(process.processor_seconds() for process in processes)
         play(streams, senders, requests, rate=RATE, on_sent=sent.__setitem__)
+        used = sum(process.processor_seconds() for process in processes) - used
         streams.close()
     committed = [row["seconds"] for row in bench.execute("push", _COMMITTED)]
     bench.execute("postgres", "DROP DATABASE push WITH (FORCE)")
-    return _figures([sent[place] for place in range(WARM_UP, total)], bare, committed)
+    return _figures([sent[place] for place in range(WARM_UP, total)], bare, committed, used / total)
 
 
-def _figures(messages: list[Sent], bare: list[float], committed: list[float]) -> list[Figure]:
+def _figures(messages: list[Sent], bare: list[float], committed: list[float], used: float) -> list[Figure]:
     lost = sum(message.seen == 0 for message in messages)
     if lost:
         raise RuntimeError(f"{lost} of {len(messages)} codes did not reach their stream")
@@ -89,6 +91,7 @@ def _figures(messages: list[Sent], bare: list[float], committed: list[float]) ->
                 ceiling=_p(bare, 0.99)),
         report("the same: p50 | bare LISTEN/NOTIFY round trip p50", _p(accepted, 0.5), "ms", ceiling=_p(bare, 0.5)),
         report("of it, until the capture is committed: p99 | p50", _p(committed, 0.99), "ms", ceiling=_p(committed, 0.5)),
+        report("processor time of the web processes for each message, streams included", used * 1e6, "us"),
         report("signed webhook sent -> code in an open stream: p99", _p(whole, 0.99), "ms"),
     ]  # fmt: skip
 
