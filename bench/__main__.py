@@ -17,7 +17,7 @@ from bench.data import BYTES_A_VERIFICATION, Dataset, load
 from bench.figures import RESULTS, Figure, print_table, write_json
 from bench.server import LOADING, RUNNING, NoRoom, Server, check_room, run, server
 
-ROWS = ("start", "reads", "allocation", "push", "streams", "scale", "indexes", "deadlines", "ledger", "extraction")
+ROWS = ("start", "reads", "allocation", "push", "streams", "scale", "indexes", "ledger", "deadlines", "extraction")
 # Those that need the large data set.
 LARGE = frozenset({"scale", "indexes", "deadlines", "ledger"})
 SMALL = 10_000

@@ -26,7 +26,8 @@ SECRET_KEY = bytes(range(32))
 SOURCE_ID, SOURCE_SECRET = "src_00000000000000000000000001", "whsec_" + "YmVuY2htYXJrLXNlY3JldC1vZi0zMi1ieXRlcyEhISE="
 SERVICES = 1_800
 BYTES_A_VERIFICATION = 4_200
-_SPAN_MS = 365 * 86_400_000
+# Within the longest retention that can be set, so that a worker does not begin to erase what is measured.
+_SPAN_MS = 80 * 86_400_000
 _CHUNK = 10_000
 _PARTS = 2
 _LOADED = ("verifications", "transactions", "entries", "hold_resolutions", "messages", "events", "number_uses")

@@ -59,7 +59,7 @@ def _environment(url: str) -> dict[str, str]:
     ours = {
         "DATABASE_URL": url, "NAMASKAH_SECRET_KEY": SECRET_KEY.hex(), "ENVIRONMENT": "test", "NAMASKAH_RUN_WORKER": "false",
         # The fence against runaway clients, which a load generator is.
-        "REQUESTS_PER_MINUTE": "1000000000", "LOG_LEVEL": "WARNING",
+        "REQUESTS_PER_MINUTE": "1000000000", "LOG_LEVEL": "WARNING", "MESSAGE_RETENTION_DAYS": "90", "NUMBER_MASK_DAYS": "365",
     }  # fmt: skip
     return os.environ | ours
 

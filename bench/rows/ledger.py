@@ -1,4 +1,4 @@
-"""How long the proof of the ledger takes on the large data set; it must be clean after all that was measured."""
+"""How long the proof of the ledger takes on the large data set, which many were buying from just before."""
 
 from bench.context import Bench
 from bench.figures import Figure
