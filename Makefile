@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	--quiet --upgrade --extra embedded --extra checkout pyproject.toml
+	--quiet --upgrade --extra checkout pyproject.toml
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

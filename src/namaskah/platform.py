@@ -7,6 +7,7 @@ from namaskah.catalog.prices import Catalogue
 from namaskah.core.crypto import Vault
 from namaskah.core.db import Database
 from namaskah.core.events import Hub
+from namaskah.core.key_check import check_key
 from namaskah.core.settings import Settings
 from namaskah.core.signals import Signals
 from namaskah.inbound.webhook import Secrets
@@ -29,7 +30,7 @@ class Platform:
 
     @classmethod
     async def open(cls, settings: Settings, url: str, *, providers: Providers | None = None) -> "Platform":
-        """Connects and starts listening. Raises DatabaseGone when there is no server to talk to."""
+        """Connects and starts listening. Raises DatabaseGone when there is no server to talk to, WrongSecretKey."""
         db = await Database.open(url, max_size=settings.pool_size)
         signals = Signals(url)
         vault = Vault(settings.key_bytes)
@@ -38,6 +39,11 @@ class Platform:
             settings=settings, db=db, signals=signals, vault=vault, hub=hub, keys=KeyRing(db, signals),
             catalogue=Catalogue(db, signals), providers=providers or Providers(), inbound_secrets=Secrets(db, vault),
         )  # fmt: skip
+        try:
+            await check_key(db, vault)
+        except BaseException:
+            await db.close()
+            raise
         await signals.start()
         hub.start()
         await platform.keys.start()

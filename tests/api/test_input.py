@@ -259,6 +259,17 @@ async def test_every_operation_that_needs_a_key_asks_for_it_first(anonymous, ope
     problem(await anonymous.request(operation.method, path, content=b"{"), 401, "api_key_missing")
 
 
+async def test_a_read_that_waits_is_refused_when_its_key_is_revoked_meanwhile(live, new_customer):
+    other_key = await new_customer(of=live.principal)
+    bought = await live.buys()
+    waiting = asyncio.create_task(other_key.get(f"/verifications/{bought['id']}?wait=20"))
+    await asyncio.sleep(0.3)
+    await live.client.delete(f"/api-keys/{other_key.principal.key_id}")
+    await asyncio.sleep(1)
+    await live.client.post(f"/verifications/{bought['id']}/cancel")
+    problem(await asyncio.wait_for(waiting, 10), 401, "invalid_api_key")
+
+
 async def test_a_revoked_key_is_refused_within_a_second(live):
     own = (await live.get("/api-keys")).json()["data"][0]["id"]
     assert (await live.client.delete(f"/api-keys/{own}")).status_code == 204

@@ -23,7 +23,8 @@ HEADERS: Final = (
     ),
     (b"referrer-policy", b"no-referrer"),
 )
-_HOST: Final = "http://127.0.0.1:8000/api/v2"
+# A variable of the reader's shell, because the page is the same on every host.
+_HOST: Final = "$API"
 _BOLD: Final = re.compile(r"\*\*(.+?)\*\*")
 _CODE: Final = re.compile(r"`(.+?)`")
 
@@ -38,7 +39,9 @@ def page(operations: Sequence[Operation]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Namaskah API v2</title><style>{_CSS}</style></head><body><main><h1>Namaskah API v2</h1>"
-        f'{_text(ABOUT)}<p>For tools: <a href="/api/v2/openapi.json">openapi.json</a> (OpenAPI 3.1).</p>'
+        f'{_text(ABOUT)}<p>For tools: <a href="/api/v2/openapi.json">openapi.json</a> (OpenAPI 3.1). '
+        "The examples need the address of this host first: "
+        "<code>API=https://this-host/api/v2</code>.</p>"
         f"{_contents(by_tag)}{sections}{_errors(operations)}</main></body></html>\n"
     )
 

@@ -97,7 +97,11 @@ async def reuse_verification(call: Call) -> Reply:
 async def read_verification(call: Call) -> Reply:
     """GET /verifications/{id}"""
     query = call.query(ReadQuery)
-    return Reply(await long_poll.read_when_changed(call.platform, call.principal, call.id, seconds=query.wait))
+    body = await long_poll.read_when_changed(call.platform, call.principal, call.id, seconds=query.wait)
+    if query.wait:
+        # The key may have been revoked while its request waited.
+        await call.identify_again()
+    return Reply(body)
 
 
 async def list_verifications(call: Call) -> Reply:

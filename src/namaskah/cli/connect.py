@@ -108,6 +108,7 @@ async def _work(settings: "Settings", url: str, work: Callable[[Instance], Await
     import asyncpg
 
     from namaskah.core.db import Database
+    from namaskah.core.key_check import WrongSecretKey, check_key
     from namaskah.core.migrate import is_current
 
     try:
@@ -117,7 +118,11 @@ async def _work(settings: "Settings", url: str, work: Callable[[Instance], Await
     except asyncpg.PostgresError as error:
         raise CommandFailed(f"The database refuses us: {error}. No money moved.") from None
     try:
-        return await work(Instance(settings, url, db))
+        instance = Instance(settings, url, db)
+        await check_key(db, instance.vault)
+        return await work(instance)
+    except WrongSecretKey as error:
+        raise CommandFailed(f"{error} No money moved.") from None
     finally:
         await db.close()
 

@@ -6,6 +6,7 @@ Colours only on a terminal and never with NO_COLOR set; `--json` answers are one
 import json
 import os
 import sys
+from datetime import datetime
 from typing import Any, Final
 
 DONE: Final = 0
@@ -41,7 +42,11 @@ def say(text: str = "") -> None:
 
 def print_json(value: Any) -> None:
     """Prints one line for a program."""
-    print(json.dumps(value, ensure_ascii=False, default=str))
+    print(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def complain(text: str) -> None:

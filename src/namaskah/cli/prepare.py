@@ -13,13 +13,14 @@ from namaskah.cli.output import FAILED, complain, explanation
 
 
 async def _prepare(url: str, *, demo: bool) -> dict[str, str] | None:
+    from namaskah.core.crypto import Vault
     from namaskah.core.db import DatabaseGone
     from namaskah.prepare import prepare_database
 
     told = False
     while True:
         try:
-            await prepare_database(url)
+            await prepare_database(url, vault=Vault(read_settings().key_bytes))
             break
         except DatabaseGone:
             if not told:
@@ -37,9 +38,14 @@ def main() -> int:
     """Reads its orders from standard input, writes what it did to standard output; answers the exit code."""
     import asyncpg
 
+    from namaskah.core.key_check import WrongSecretKey
+
     orders = json.loads(sys.stdin.buffer.readline())
     try:
         demo = asyncio.run(_prepare(orders["database_url"], demo=orders["demo"]))
+    except WrongSecretKey as error:
+        complain(f"error: {error}")
+        return FAILED
     except asyncpg.PostgresError as error:
         complain(f"error: the database refuses us: {error}")
         return FAILED

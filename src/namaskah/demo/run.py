@@ -1,6 +1,7 @@
 """The play itself: who does what, in which order, and what is printed of it."""
 
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -159,6 +160,14 @@ async def _set_up(instance: Instance) -> tuple[str, str, Source, list[str]]:
     return user.id, api_key, Source(instance.url, source.id, secret_bytes(secret)), services
 
 
+async def _until_asked_to_stop(samples: list[Sample], console: Console) -> tuple[Tally, list[str]]:
+    """SIGTERM ends the play as Ctrl-C does: with its processes and its folder."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await _play(samples, console)
+
+
 async def _play(samples: list[Sample], console: Console) -> tuple[Tally, list[str]]:
     async with running() as instance:
         try:
@@ -203,8 +212,13 @@ async def _prove(instance: Instance, play: Play, user_id: str, messages: int) ->
 def run(*, corpus: Path | None, as_json: bool) -> int:
     """Plays the demo; answers the exit code: 0 only if everything holds. With `as_json` one object is all that is printed."""
     console = Console(file=sys.stderr if as_json else sys.stdout, quiet=as_json, highlight=False)
+    if corpus is not None and not corpus.is_dir():
+        print(f"demo: there is no folder {corpus}; playing our own messages instead", file=sys.stderr)
     try:
-        tally, failures = asyncio.run(_play(read_corpus(corpus), console))
+        tally, failures = asyncio.run(_until_asked_to_stop(read_corpus(corpus), console))
+    except asyncio.CancelledError:
+        print("demo: stopped, and everything that it had started", file=sys.stderr)
+        return 1
     except (CorpusUnusable, DidNotStart, RuntimeError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -56,7 +56,7 @@ async def show_home(visit: Visit) -> Page:
     )
     return page(
         visit, "home.html", livemode=money.livemode, wallet=money, choice=choice, last=last, suggested=visit.chosen_mode is None,
-        minutes=visit.platform.settings.verification_minutes, usable=_micros(money.balance.amount) > _NOTHING,
+        minutes=visit.platform.settings.verification_minutes,
         poor=choice.offer is not None and _micros(money.available.amount) < _micros(choice.offer.price.amount),
     )  # fmt: skip
 

@@ -1,0 +1,21 @@
+"""A database is used with one secret key; another one is noticed before anything is written with it."""
+
+import pytest
+
+from namaskah.core.crypto import Vault
+from namaskah.core.key_check import WrongSecretKey, check_key
+from namaskah.prepare import prepare_database
+
+
+async def test_another_key_is_refused_and_the_first_one_goes_on_working(database):
+    first, second = Vault(b"1" * 32), Vault(b"2" * 32)
+    await check_key(database, first)
+    with pytest.raises(WrongSecretKey, match="another NAMASKAH_SECRET_KEY"):
+        await check_key(database, second)
+    await check_key(database, first)
+
+
+async def test_preparing_a_database_with_another_key_is_refused(database_url):
+    await prepare_database(database_url, vault=Vault(b"1" * 32))
+    with pytest.raises(WrongSecretKey):
+        await prepare_database(database_url, vault=Vault(b"2" * 32))
