@@ -82,14 +82,18 @@ def kill(shop: Shop, part: str) -> bool:
 
 async def kill_all_the_time(shop: Shop, load: Load, kills: list[tuple[float, str]]) -> None:
     """Spreads the kills over the load, so that each comes into the middle of it."""
-    while len(kills) < KILLS and load.done < ORDERS:
-        part = PARTS[len(kills) % len(PARTS)]
-        due = ORDERS * (len(kills) + 1) / (KILLS + 1)
-        if load.done >= due and kill(shop, part):
-            kills.append((time.monotonic(), part))
-            # Whoever was killed first gets up before the next one falls.
-            await asyncio.sleep(1.5)
-        await asyncio.sleep(0.02)
+    try:
+        while len(kills) < KILLS:
+            load.allowed = ORDERS * (len(kills) + 2) // (KILLS + 1)
+            part = PARTS[len(kills) % len(PARTS)]
+            due = ORDERS * (len(kills) + 1) / (KILLS + 1)
+            if load.done >= due and kill(shop, part):
+                kills.append((time.monotonic(), part))
+                # Whoever was killed first gets up before the next one falls.
+                await asyncio.sleep(1.5)
+            await asyncio.sleep(0.02)
+    finally:
+        load.allowed = ORDERS
 
 
 async def until(question: str, connection: Any, seconds: float) -> float:

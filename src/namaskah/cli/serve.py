@@ -42,8 +42,7 @@ def serve(
         bool | None,
         typer.Option(
             "--demo/--no-demo",
-            help="Make a demo user with money and numbers. Only with ENVIRONMENT=development, "
-            "where it is the default unless DATABASE_URL is set.",
+            help="Make a demo user with money and numbers. Only with ENVIRONMENT=development, where it is the default.",
         ),
     ] = None,
 ) -> None:
@@ -59,7 +58,7 @@ def serve(
             f"A demo user is made with ENVIRONMENT=development only; this is {settings.environment}.",
             exit_code=WRONGLY_CALLED,
         )
-    with_demo = development and settings.database_url is None if demo is None else demo
+    with_demo = development if demo is None else demo
     listener = None if role == "worker" else _listen(host or settings.host, port, settings)
     from namaskah.cli.supervise import Supervisor
 
