@@ -7,7 +7,7 @@ from namaskah.messages.words import load
 _LABELS: dict[str, str] = {
     "latin": """
         ^order|^booking|^reservation|^invoice|^bill$|^receipt|^recibo|school code|station code|code of
-        codes of|skoda|kodak|kodiaq|decod|encod|unicode|^kodin|^kodit$|^kodissa|toegangskaart|toegangsbewij
+        codes of|skoda|kodak|kodiaq|decod|encod|unicode|^kodin$|^kodink|^kodinh|^kodit$|^kodissa|toegangskaart|toegangsbewij
         ^request|^application|work order|job order|job no|^zlecen|^zakazk|^munkaszam|^kazi$|^sagsn|^saksn
         ^aduan|^complaint|^opdracht
         ^intervento|^intervention|^protocollo|^lucrare|^nalog$|^fiche$|^phieu|^tiket|^is emri|^solicitud
