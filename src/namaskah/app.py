@@ -6,13 +6,11 @@ when it starts; a database that is away then is waited for, and answered with 50
 
 import asyncio
 import contextlib
-import itertools
-import os
 import signal
 import time
 from collections.abc import AsyncIterator
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -21,6 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from namaskah import __version__
 from namaskah.api.app import ApiApp
+from namaskah.api.call import new_request_id
 from namaskah.api.inbound_sms import PREFIX as INBOUND
 from namaskah.api.inbound_sms import InboundSms
 from namaskah.core.db import DatabaseGone
@@ -34,8 +33,6 @@ from namaskah.web.app import WebApp
 from namaskah.web.session import principal_of_scope
 from namaskah.worker import Worker
 
-_PROCESS: Final = os.urandom(7).hex()
-_count = itertools.count()
 _log = structlog.get_logger()
 
 
@@ -173,7 +170,7 @@ async def _database_url(settings: Settings, stack: contextlib.AsyncExitStack) ->
 def _stamped(scope: Scope, send: Send) -> Send:
     """Adds what every response carries: the request's id and the seconds it took."""
     started = time.perf_counter()
-    request_id = b"req_%s%08x" % (_PROCESS.encode(), next(_count) & 0xFFFFFFFF)
+    request_id = new_request_id()
     scope.setdefault("state", {})["request_id"] = request_id.decode()
 
     async def stamped(message: Message) -> None:

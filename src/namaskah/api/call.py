@@ -45,6 +45,11 @@ _count = itertools.count()
 _integers: dict[type[msgspec.Struct], frozenset[str]] = {}
 
 
+def new_request_id() -> bytes:
+    """An id for a request that brought none."""
+    return b"req_%s%08x" % (_PROCESS, next(_count) & 0xFFFFFFFF)
+
+
 class ClientGone(Exception):
     """The client went away before its request was complete, so there is nobody to answer."""
 
@@ -97,7 +102,7 @@ class Call:
         if given is not None and _REQUEST_ID.fullmatch(given):
             self.request_id = given
         else:
-            self.request_id = b"req_%s%08x" % (_PROCESS, next(_count) & 0xFFFFFFFF)
+            self.request_id = new_request_id()
         self.principal = NOBODY
         self.id = ""
         self.operation_id = ""

@@ -48,7 +48,13 @@ class InboundSms:
         except Exception as error:  # The last guard: the source tries again, and the same message counts once.
             unforeseen = unexpected(error, request_id=call.request_id, operation_id=call.operation_id, moves_money=False)
             reply = reply_of(unforeseen, request_id=call.request_id)
-        headers = [*reply.headers, (b"content-type", reply.content_type), (b"content-length", b"%d" % len(reply.body))]
+        # The id that the answer names is the one in the header, too.
+        headers = [
+            *reply.headers,
+            (b"x-request-id", call.request_id),
+            (b"content-type", reply.content_type),
+            (b"content-length", b"%d" % len(reply.body)),
+        ]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 

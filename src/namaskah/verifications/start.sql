@@ -76,6 +76,34 @@ BEGIN
         'retry_after', ceil(extract(epoch FROM date_trunc('day', p_now AT TIME ZONE 'UTC') + interval '1 day' - (p_now AT TIME ZONE 'UTC'))));
 END $$;
 
+-- How every purchase begins: `outcome` is what there is to say instead of buying (a replay, or a refusal), else NULL.
+-- VOLATILE, as it must see what was committed while it waited for the lock.
+CREATE OR REPLACE FUNCTION verification_admit(
+    p_user text, p_live boolean, p_service text, p_country text, p_operator text, p_max_price bigint,
+    p_idempotency text, p_fingerprint bytea,
+    OUT outcome text, OUT status smallint, OUT body text,
+    OUT service_id integer, OUT price bigint, OUT plan plans, OUT available bigint
+) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    q record;
+BEGIN
+    IF p_idempotency IS NOT NULL THEN
+        -- The same request at the same instant waits for the first one's end: else it could be told that there is no number
+        -- left, when the other one has just taken the last for it.
+        PERFORM pg_advisory_xact_lock(hashtextextended(p_user || p_idempotency, 0));
+        SELECT * INTO outcome, status, body FROM idempotency_look(p_user, p_live, p_idempotency, p_fingerprint);
+        IF outcome IS NOT NULL THEN
+            RETURN;
+        END IF;
+    END IF;
+    SELECT * INTO q FROM verification_quote(p_user, p_live, p_service, p_country, p_operator, p_max_price);
+    outcome := q.refusal;
+    service_id := q.service_id;
+    price := q.price;
+    plan := q.plan;
+    available := q.available;
+END $$;
+
 -- The whole purchase of one of our own numbers: limits, money, number, verification, event, idempotency, in one statement.
 CREATE OR REPLACE FUNCTION verification_start_own(
     p_id text, p_txn text, p_user text, p_live boolean, p_key text, p_service text, p_country text, p_operator text, p_area text,
@@ -90,20 +118,13 @@ DECLARE
     v verifications;
     seq bigint;
 BEGIN
-    IF p_idempotency IS NOT NULL THEN
-        -- The same request at the same instant waits for the first one's end: else it could be told that there is no number
-        -- left, when the other one has just taken the last for it.
-        PERFORM pg_advisory_xact_lock(hashtextextended(p_user || p_idempotency, 0));
-        SELECT * INTO outcome, status, body FROM idempotency_look(p_user, p_live, p_idempotency, p_fingerprint);
-        IF outcome IS NOT NULL THEN
-            RETURN;
-        END IF;
-    END IF;
-    SELECT * INTO q FROM verification_quote(p_user, p_live, p_service, p_country, p_operator, p_max_price);
+    q := verification_admit(p_user, p_live, p_service, p_country, p_operator, p_max_price, p_idempotency, p_fingerprint);
+    outcome := q.outcome;
+    status := q.status;
+    body := q.body;
     price := q.price;
     available := q.available;
-    IF q.refusal IS NOT NULL THEN
-        outcome := q.refusal;
+    IF outcome IS NOT NULL THEN
         RETURN;
     END IF;
     IF p_reuse_of IS NULL THEN
@@ -152,18 +173,13 @@ DECLARE
     q record;
     deadline timestamptz := moment + make_interval(secs => p_minutes * 60);
 BEGIN
-    IF p_idempotency IS NOT NULL THEN
-        PERFORM pg_advisory_xact_lock(hashtextextended(p_user || p_idempotency, 0));
-        SELECT * INTO outcome, status, body FROM idempotency_look(p_user, p_live, p_idempotency, p_fingerprint);
-        IF outcome IS NOT NULL THEN
-            RETURN;
-        END IF;
-    END IF;
-    SELECT * INTO q FROM verification_quote(p_user, p_live, p_service, p_country, p_operator, p_max_price);
+    q := verification_admit(p_user, p_live, p_service, p_country, p_operator, p_max_price, p_idempotency, p_fingerprint);
+    outcome := q.outcome;
+    status := q.status;
+    body := q.body;
     price := q.price;
     available := q.available;
-    IF q.refusal IS NOT NULL THEN
-        outcome := q.refusal;
+    IF outcome IS NOT NULL THEN
         RETURN;
     END IF;
     INSERT INTO verifications (id, user_id, livemode, status, service_id, service, country, operator, area_code, capability, provider,
