@@ -49,6 +49,20 @@ class Settings(BaseSettings):
     body_limit_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = 65_536
     requests_per_minute: Annotated[int, Field(ge=1)] = 6_000
 
+    redis_url: SecretStr | None = None
+    redis_host: str | None = None
+    redis_port: Annotated[int, Field(ge=1, le=65535)] = 6379
+
+    sentry_dsn: SecretStr | None = None
+    otel_endpoint: Annotated[str | None, Field(alias="OTEL_EXPORTER_OTLP_ENDPOINT")] = None
+    traces_sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
+    trace_debug_token: SecretStr | None = None
+    release: str | None = None
+    metrics_allow: str = "127.0.0.1,::1"
+    metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    slow_request_seconds: Annotated[float, Field(gt=0)] = 1.0
+    slow_statement_seconds: Annotated[float, Field(gt=0)] = 0.05
+
     log_format: Literal["json", "pretty"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -58,6 +72,13 @@ class Settings(BaseSettings):
         if self.secret_key is not None:
             return bytes.fromhex(self.secret_key.get_secret_value())
         return _generated_key(self.data_dir / "secret.key")
+
+    @property
+    def redis(self) -> str | None:
+        """Where the shared cache is; None when there is none."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value() or None
+        return f"redis://{self.redis_host}:{self.redis_port}/0" if self.redis_host else None
 
     @model_validator(mode="after")
     def refuse_unsafe(self) -> Self:
