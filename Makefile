@@ -14,7 +14,7 @@ run: .venv/run.stamp ## Start everything on http://127.0.0.1:8000 (PORT=...), wi
 demo: .venv/run.stamp ## Play the main job on real messages and prove the ledger (CORPUS=..., ARGS=--json)
 	@exec $(BIN)/namaskah demo $(ARGS)
 
-test: .venv/dev.stamp ## Run all tests, with the servers they need (ARGS="tests/wallet -x")
+test: .venv/dev.stamp .venv/servers.stamp ## Run all tests, with the servers they need (ARGS="tests/wallet -x")
 	@$(BIN)/pytest -n auto $(ARGS)
 
 lint: .venv/dev.stamp ## Check style, types and import rules
@@ -49,5 +49,9 @@ clean: ## Remove what can be made again; the data in .data/ stays
 .venv/dev.stamp: requirements-dev.lock pyproject.toml scripts/setup
 	@scripts/setup requirements-dev.lock
 	@touch $@ .venv/run.stamp
+
+# Fetched here, in one go; without them the tests that need them fail and say what to install.
+.venv/servers.stamp: scripts/servers .venv/dev.stamp
+	@scripts/servers && touch $@ || true
 
 .PHONY: help run demo test lint check format bench wheel lock clean
