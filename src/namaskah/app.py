@@ -10,29 +10,34 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
-from starlette.types import Message, Receive, Scope, Send
+from fastapi.requests import Request
+from fastapi.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from namaskah import __version__
 from namaskah.api.app import ApiApp
-from namaskah.api.call import new_request_id
 from namaskah.api.inbound_sms import PREFIX as INBOUND
 from namaskah.api.inbound_sms import InboundSms
 from namaskah.core.db import DatabaseGone
 from namaskah.core.embedded import EmbeddedPostgres
+from namaskah.core.exposition import CONTENT_TYPE, allowed_networks, exposition, may_read
 from namaskah.core.health import health
 from namaskah.core.logs import configure
+from namaskah.core.observed import Observed, current_request
 from namaskah.core.settings import Settings, load_settings
+from namaskah.core.vitals import Vitals
 from namaskah.platform import Platform
 from namaskah.prepare import prepare_database
 from namaskah.web.app import WebApp
 from namaskah.web.session import principal_of_scope
 from namaskah.worker import Worker
 
+# What operators and their machines ask for.
+_OPERATORS: Final = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 _log = structlog.get_logger()
 
 
@@ -47,13 +52,16 @@ class Application(FastAPI):
         self.started_at = time.monotonic()
         self.stopping = False
         self._platform: Platform | None = None
+        self._vitals: Vitals | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opened = asyncio.Event()
+        self._observed = Observed(self._find_surface, slow_seconds=settings.slow_request_seconds)
         self._api = ApiApp(self.platform, principal_from_cookie=self._of_cookie)
         self._inbound = InboundSms(self.platform)
-        self.add_api_route("/health", self._health, methods=["GET", "HEAD"])
-        self.add_api_route("/livez", self._livez, methods=["GET", "HEAD"])
-        self.add_api_route("/readyz", self._readyz, methods=["GET", "HEAD"])
+        for path, endpoint in (("/health", self._health), ("/livez", self._livez), ("/readyz", self._readyz)):
+            self.add_api_route(path, endpoint, methods=["GET", "HEAD"])
+        self.add_api_route("/metrics", self._metrics, methods=["GET", "HEAD"], response_class=Response)
+        self._may_read_metrics = allowed_networks(settings.metrics_allow)
         self.mount("/", WebApp(self.platform))
 
     def platform(self) -> Platform:
@@ -63,15 +71,19 @@ class Application(FastAPI):
         return self._platform
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._observed(scope, receive, send)
+
+    async def _find_surface(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path: str = scope["path"]
             if path.startswith("/api/v2/") or path == "/api/v2":
                 await self._api(scope, receive, send)
                 return
-            send = _stamped(scope, send)
             if path.startswith(INBOUND):
                 await self._inbound(scope, receive, send)
                 return
+            if path in _OPERATORS and (record := current_request.get()) is not None:
+                record.surface, record.route = "ops", path
         await super().__call__(scope, receive, send)
 
     def begin_stop(self) -> None:
@@ -102,6 +114,13 @@ class Application(FastAPI):
             return JSONResponse({"status": "unavailable"}, 503, {"retry-after": "2"})
         return JSONResponse({"status": "ready"})
 
+    async def _metrics(self, request: Request) -> Response:
+        """For the addresses of METRICS_ALLOW. Whoever comes through a proxy that nobody named is not the one it seems."""
+        through = not self.settings.trusted_proxies and ({"x-forwarded-for", "forwarded"} & set(request.headers))
+        if through or request.client is None or not may_read(request.client.host, self._may_read_metrics):
+            return JSONResponse({"status": "forbidden"}, 403)
+        return Response(await asyncio.to_thread(exposition), headers={"content-type": CONTENT_TYPE.decode()})
+
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         self._loop = asyncio.get_running_loop()
@@ -118,7 +137,8 @@ class Application(FastAPI):
                 self.begin_stop()
                 stop.set()
                 await asyncio.wait([opening], timeout=25)
-                if self._platform is not None:
+                if self._platform is not None and self._vitals is not None:
+                    await self._vitals.stop()
                     await self._platform.close()
 
     async def _open(self, url: str, stop: asyncio.Event) -> None:
@@ -128,6 +148,8 @@ class Application(FastAPI):
                 if self.settings.run_worker:
                     await prepare_database(url)
                 self._platform = await Platform.open(self.settings, url)
+                self._vitals = Vitals("web", self._platform.db, self._platform.hub)
+                self._vitals.start()
             except DatabaseGone:
                 _log.warning("database_awaited")
                 await asyncio.sleep(0.5)
@@ -165,29 +187,6 @@ async def _database_url(settings: Settings, stack: contextlib.AsyncExitStack) ->
     if not was_running:
         stack.push_async_callback(asyncio.to_thread, postgres.stop)
     return url
-
-
-def _stamped(scope: Scope, send: Send) -> Send:
-    """Adds what every response carries: the request's id and the seconds it took."""
-    started = time.perf_counter()
-    request_id = new_request_id()
-    scope.setdefault("state", {})["request_id"] = request_id.decode()
-
-    async def stamped(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            seconds = time.perf_counter() - started
-            headers = list(message.get("headers", ()))
-            given = {name for name, _ in headers}
-            ours = (
-                (b"x-request-id", request_id),
-                (b"x-process-time", b"%.6f" % seconds),
-                (b"server-timing", b"app;dur=%.3f" % (seconds * 1000)),
-                (b"x-content-type-options", b"nosniff"),
-            )
-            message = {**message, "headers": headers + [header for header in ours if header[0] not in given]}
-        await send(message)
-
-    return stamped
 
 
 def create_app(settings: Settings | None = None) -> Application:

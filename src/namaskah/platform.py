@@ -10,6 +10,7 @@ from namaskah.core.events import Hub
 from namaskah.core.key_check import check_key
 from namaskah.core.settings import Settings
 from namaskah.core.signals import Signals
+from namaskah.core.statements import Statements
 from namaskah.inbound.webhook import Secrets
 from namaskah.providers.registry import Providers
 
@@ -31,6 +32,7 @@ class Platform:
     @classmethod
     async def open(cls, settings: Settings, url: str, *, providers: Providers | None = None) -> "Platform":
         """Connects and starts listening. Raises DatabaseGone when there is no server to talk to, WrongSecretKey."""
+        Statements.slow_seconds = settings.slow_statement_seconds
         db = await Database.open(url, max_size=settings.pool_size)
         signals = Signals(url)
         vault = Vault(settings.key_bytes)

@@ -8,6 +8,7 @@ import msgspec
 
 from namaskah.accounts.principal import Principal
 from namaskah.api.app import ApiApp
+from namaskah.core.observed import Observed
 from namaskah.core.settings import Settings
 
 # The key of tests/factories.py, so that messages which the factories record can be read by the platform.
@@ -41,7 +42,9 @@ class Customer:
 def client_of(app: ApiApp, secret: str | None = None) -> httpx2.AsyncClient:
     """A client of the application in this process; with a key it sends it."""
     headers = {} if secret is None else {"authorization": f"Bearer {secret}"}
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://api.test/api/v2", headers=headers)
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=Observed(app)), base_url="http://api.test/api/v2", headers=headers
+    )
 
 
 def problem(answer: httpx2.Response, status: int, code: str) -> Any:

@@ -13,6 +13,7 @@ import uvloop
 
 from namaskah.api.app import ApiApp
 from namaskah.core.logs import configure
+from namaskah.core.observed import Observed
 from namaskah.platform import Platform
 from namaskah.worker import Worker
 from tests.api.customers import SETTINGS
@@ -28,7 +29,7 @@ class Server(uvicorn.Server):
 
 async def serve(port: int, url: str) -> None:
     platform = await Platform.open(SETTINGS, url)
-    app = ApiApp(lambda: platform)
+    app = Observed(ApiApp(lambda: platform))
     server = Server(
         uvicorn.Config(
             app, host="127.0.0.1", port=port, lifespan="off", access_log=False, log_level="warning",

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 
+from namaskah.core.observed import Observed
 from namaskah.web.app import WebApp
 
 PASSWORD = "a few calm words"
@@ -30,7 +31,7 @@ class Browser:
 
     def __init__(self, app: WebApp, *, origin: str = "http://pages.test") -> None:
         self.origin = origin
-        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=origin, timeout=20)
+        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(Observed(app)), base_url=origin, timeout=20)
         self.page: httpx2.Response
 
     async def open(self, address: str, **more: Any) -> httpx2.Response:

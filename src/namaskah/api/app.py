@@ -5,7 +5,7 @@ It stands outside FastAPI's own routing on purpose: a FastAPI endpoint costs 50 
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from starlette.types import Receive, Scope, Send
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/api/v2"
 CookiePrincipal = Callable[[Scope], Awaitable[Principal | None]]
-_FIXED: Final = ((b"x-content-type-options", b"nosniff"),)
 _NO_STORE: Final = (b"cache-control", b"no-store")
 # Keys travel in a header that a browser never adds by itself, so any page may call us, but never with cookies.
 _CORS: Final = (
@@ -71,6 +70,7 @@ class ApiApp:
             await send({"type": "websocket.close"})
             return
         call = Call(scope)
+        call.record.surface = "api"
         operation: Operation | None = None
         try:
             if scope["method"] == "OPTIONS":
@@ -78,6 +78,7 @@ class ApiApp:
                 return
             operation, call.id = self._router.find(scope["method"], scope["path"][len(PREFIX) :])
             call.operation_id = operation.operation_id
+            call.record.route = operation.path
             reply = await self._answer(call, operation, receive)
         except NamaskahError as error:
             reply = reply_of(error, request_id=call.request_id, headers=self._allow(error, scope))
@@ -193,14 +194,7 @@ class ApiApp:
         await send({"type": "http.response.body", "body": b""})
 
     def _headers(self, call: Call, extra: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        seconds = perf_counter() - call.started
-        headers = [
-            *_FIXED,
-            (b"x-request-id", call.request_id),
-            (b"x-process-time", b"%.6f" % seconds),
-            (b"server-timing", b"app;dur=%.3f" % (seconds * 1000)),
-            *extra,
-        ]
+        headers = list(extra)
         if not any(name == b"cache-control" for name, _ in extra):
             headers.append(_NO_STORE)
         if b"origin" in call.headers:

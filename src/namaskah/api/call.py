@@ -4,12 +4,9 @@ Everything is read strictly: a header or a parameter that makes no sense is an e
 """
 
 import asyncio
-import itertools
-import os
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
@@ -21,6 +18,7 @@ from namaskah.api.decode import decode, field_error
 from namaskah.api.errors import BodyTooSlow, InvalidHeader, InvalidParameter
 from namaskah.api.rate_limit import Allowance
 from namaskah.core.errors import FieldError, PayloadTooLarge
+from namaskah.core.observed import request_of
 
 if TYPE_CHECKING:
     from namaskah.platform import Platform
@@ -32,22 +30,12 @@ NOBODY: Final = Principal("", False, None)
 BODY_SECONDS: Final = 10.0
 # As RFC 8941 writes a string, or bare: 1 to 255 visible ASCII characters.
 IDEMPOTENCY_PATTERN: Final = r'^(?:"(?:[!#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'
-REQUEST_ID_PATTERN: Final = "^[A-Za-z0-9_-]{1,64}$"
 
 _IDEMPOTENCY: Final = re.compile(IDEMPOTENCY_PATTERN.encode())
-_REQUEST_ID: Final = re.compile(REQUEST_ID_PATTERN.encode())
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 # Given twice, it would not be clear which one holds.
 _ONLY_ONCE: Final = frozenset({b"authorization", b"content-type", b"content-length", b"idempotency-key", b"last-event-id"})
-# Unique without asking the system for random bytes at every request: a process has its own beginning, and counts.
-_PROCESS: Final = os.urandom(7).hex().encode()
-_count = itertools.count()
 _integers: dict[type[msgspec.Struct], frozenset[str]] = {}
-
-
-def new_request_id() -> bytes:
-    """An id for a request that brought none."""
-    return b"req_%s%08x" % (_PROCESS, next(_count) & 0xFFFFFFFF)
 
 
 class ClientGone(Exception):
@@ -85,9 +73,9 @@ class Call:
         "operation_id",
         "platform",
         "principal",
+        "record",
         "request_id",
         "scope",
-        "started",
     )
 
     platform: "Platform"
@@ -95,14 +83,10 @@ class Call:
     identify_again: Callable[[], Awaitable[Principal]]
 
     def __init__(self, scope: Scope) -> None:
-        self.started = perf_counter()
         self.scope = scope
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        given = self.headers.get(b"x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            self.request_id = given
-        else:
-            self.request_id = new_request_id()
+        self.record = request_of(scope)
+        self.headers = self.record.headers
+        self.request_id = self.record.request_id
         self.principal = NOBODY
         self.id = ""
         self.operation_id = ""

@@ -38,6 +38,7 @@ class InboundSms:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = Call(scope)
         call.operation_id = "inboundSms"
+        call.record.surface, call.record.route = "inbound", PREFIX + "{source_id}"
         try:
             reply = await self._answer(call, receive)
         except NamaskahError as error:
@@ -48,10 +49,8 @@ class InboundSms:
         except Exception as error:  # The last guard: the source tries again, and the same message counts once.
             unforeseen = unexpected(error, request_id=call.request_id, operation_id=call.operation_id, moves_money=False)
             reply = reply_of(unforeseen, request_id=call.request_id)
-        # The id that the answer names is the one in the header, too.
         headers = [
             *reply.headers,
-            (b"x-request-id", call.request_id),
             (b"content-type", reply.content_type),
             (b"content-length", b"%d" % len(reply.body)),
         ]

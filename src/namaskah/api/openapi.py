@@ -12,11 +12,12 @@ import msgspec
 from namaskah import __version__
 from namaskah.accounts.errors import InvalidApiKey
 from namaskah.api import errors
-from namaskah.api.call import IDEMPOTENCY_PATTERN, REQUEST_ID_PATTERN
+from namaskah.api.call import IDEMPOTENCY_PATTERN
 from namaskah.api.operation import Operation, Success
 from namaskah.api.problem import Problem, problem_of
 from namaskah.core.db import DatabaseGone
 from namaskah.core.errors import NamaskahError, PayloadTooLarge
+from namaskah.core.observed import REQUEST_ID_PATTERN
 
 Json = dict[str, Any]
 ID_PATTERN: Final = "[0-9a-hjkmnp-tv-z]{26}"

@@ -103,7 +103,7 @@ def _tell_ready(report: int) -> None:
 
 def _serve_web(settings: "Settings", listener: int, report: int) -> None:
     from namaskah.app import create_app
-    from namaskah.cli.web_server import NOT_READY_SECONDS, WebServer, server_config
+    from namaskah.cli.web_server import WebServer, not_ready_seconds, server_config
 
     asked: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
@@ -112,13 +112,16 @@ def _serve_web(settings: "Settings", listener: int, report: int) -> None:
         server_config(app, settings),
         on_ready=lambda: _tell_ready(report),
         asked=asked,
-        not_ready_seconds=0.0 if settings.environment in ("development", "test") else NOT_READY_SECONDS,
+        not_ready_seconds=not_ready_seconds(settings),
     )
     server.run(sockets=[socket.socket(fileno=listener)])
 
 
 async def _work(settings: "Settings", url: str, report: int) -> None:
     from namaskah.core.errors import Unavailable
+    from namaskah.core.exposition import allowed_networks
+    from namaskah.core.metrics_port import MetricsPort
+    from namaskah.core.vitals import Vitals
     from namaskah.platform import Platform
     from namaskah.worker import Worker
 
@@ -131,10 +134,18 @@ async def _work(settings: "Settings", url: str, report: int) -> None:
             # A database that is away is no reason to die: it comes back, and ending would look like a crash.
             await asyncio.sleep(0.5)
             continue
+        vitals = Vitals("worker", platform.db, platform.hub)
+        vitals.start()
+        port = None
         try:
+            if settings.metrics_port is not None:
+                port = MetricsPort(settings.host, settings.metrics_port, allowed_networks(settings.metrics_allow))
             _tell_ready(report)
             await Worker(platform).run(stop)
         finally:
+            if port is not None:
+                port.close()
+            await vitals.stop()
             await platform.close()
 
 

@@ -6,6 +6,7 @@ thread, one loop, woken by signals and pipes.
 """
 
 import contextlib
+import os
 import resource
 import selectors
 import signal
@@ -21,6 +22,7 @@ from namaskah.cli.connect import embedded_folder
 from namaskah.cli.output import DONE, FAILED, CommandFailed, complain
 from namaskah.cli.processes import Child, Preparation, Process, Spare
 from namaskah.core.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from namaskah.core.metrics_folder import FOLDER_VARIABLE, make_folder, remove_folder
 
 if TYPE_CHECKING:
     from namaskah.core.settings import Settings
@@ -72,6 +74,8 @@ class Supervisor:
     def run(self) -> int:
         """Starts everything, watches it until a signal comes, and leaves nothing running."""
         _raise_file_limit()
+        folder = make_folder()
+        os.environ[FOLDER_VARIABLE] = str(folder)
         with self._signals():
             try:
                 for child in self._children:
@@ -85,6 +89,7 @@ class Supervisor:
                 raise CommandFailed(str(error)) from None
             finally:
                 self._stop()
+                remove_folder(folder)
 
     @property
     def _folder(self) -> Path | None:

@@ -7,13 +7,17 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, Protocol
 
 import asyncpg
 import structlog
 
-from namaskah.core.errors import Unavailable
+from namaskah.core import metrics
 from namaskah.core.pool import Pool
+from namaskah.core.statements import CONNECTION_LOST, DATABASE_ERRORS, GONE, TRANSACTION, DatabaseGone, Measured
+
+__all__ = ["APP_ROLE", "CONNECTION_LOST", "DATABASE_ERRORS", "GONE", "Database", "DatabaseGone", "Db"]
 
 APP_ROLE = "namaskah_app"
 # How long a request waits for a free connection.
@@ -21,31 +25,6 @@ WAIT_SECONDS = 5.0
 # A payload of NOTIFY may have 8,000 bytes; a wallet's mark has at most 34.
 _MARKS_PER_NOTIFY = 200
 _log = structlog.get_logger()
-
-
-class DatabaseGone(Unavailable):
-    """The database does not answer."""
-
-    code = "database_unavailable"
-
-
-# What asyncpg raises when the server is gone, starting or full, as opposed to refusing a statement.
-CONNECTION_LOST: tuple[type[BaseException], ...] = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-)
-
-
-# The same, and an answer that did not come in time.
-GONE: tuple[type[BaseException], ...] = (*CONNECTION_LOST, TimeoutError)
-
-# Everything that the server or the way to it can say.
-DATABASE_ERRORS: tuple[type[BaseException], ...] = (asyncpg.PostgresError, *GONE)
 
 
 class Db(Protocol):
@@ -95,10 +74,18 @@ class Database:
         except GONE:
             self.pool.terminate()
 
+    async def _wait_for_one(self, measured: Measured) -> Any:
+        """A connection that must be waited for or opened, which is no time of the statement's."""
+        connection = await self.pool.take(WAIT_SECONDS)
+        now = perf_counter()
+        metrics.DB_POOL_WAIT.observe(now - measured.started)
+        measured.started = now
+        return connection
+
     async def fetch(self, query: str, *args: Any) -> Sequence[Any]:
         """All rows of a statement."""
-        with _SaysGone():
-            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+        with Measured(query) as measured:
+            connection = self.pool.take_now() or await self._wait_for_one(measured)
             try:
                 rows: Sequence[Any] = await connection.fetch(query, *args)
                 return rows
@@ -107,8 +94,8 @@ class Database:
 
     async def fetchrow(self, query: str, *args: Any) -> Any:
         """The first row of a statement, or None."""
-        with _SaysGone():
-            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+        with Measured(query) as measured:
+            connection = self.pool.take_now() or await self._wait_for_one(measured)
             try:
                 return await connection.fetchrow(query, *args)
             finally:
@@ -116,8 +103,8 @@ class Database:
 
     async def fetchval(self, query: str, *args: Any) -> Any:
         """The first value of the first row, or None."""
-        with _SaysGone():
-            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+        with Measured(query) as measured:
+            connection = self.pool.take_now() or await self._wait_for_one(measured)
             try:
                 return await connection.fetchval(query, *args)
             finally:
@@ -125,8 +112,8 @@ class Database:
 
     async def execute(self, query: str, *args: Any) -> str:
         """Runs a statement; answers its command tag."""
-        with _SaysGone():
-            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+        with Measured(query) as measured:
+            connection = self.pool.take_now() or await self._wait_for_one(measured)
             try:
                 return str(await connection.execute(query, *args))
             finally:
@@ -135,8 +122,8 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
         """One connection inside one transaction: for what does not fit one statement. No outside call inside."""
-        with _SaysGone():
-            connection = self.pool.take_now() or await self.pool.take(WAIT_SECONDS)
+        with Measured(TRANSACTION) as measured:
+            connection = self.pool.take_now() or await self._wait_for_one(measured)
             try:
                 async with connection.transaction():
                     yield connection
@@ -168,19 +155,3 @@ class Database:
     async def signal(self, channel: str, payload: str) -> None:
         """NOTIFY: tells every process that listens on the channel."""
         await self.execute("SELECT pg_notify($1, $2)", channel, payload)
-
-
-class _SaysGone:
-    """Turns the driver's words for a lost database into the error that customers can understand."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        # A value that cannot be encoded is an InterfaceError too; it is our own mistake and not the server's absence.
-        if error is not None and isinstance(error, GONE) and not isinstance(error, ValueError):
-            raise DatabaseGone(
-                "The database does not answer. Ask again with the same Idempotency-Key to learn whether it was done.",
-                charged="unknown",
-                retry_after=2,
-            ) from error

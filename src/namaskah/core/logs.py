@@ -4,30 +4,13 @@ What may be logged is decided where it is logged; the processor below is the sec
 """
 
 import logging
-import re
 import sys
-from collections.abc import Mapping
 from typing import Literal
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-_FORBIDDEN = frozenset(
-    {"number", "phone", "text", "message_text", "code", "email", "password", "secret", "token", "authorization", "cookie"}
-    | {"key", "api_key", "sender", "body"}
-)
-_LOOKS_SECRET = re.compile(r"\+?\d[\d ()-]{7,}\d|nmk_(?:live|test)_\w+|whsec_\S+|[^\s@]+@[^\s@]+\.[a-z]{2,}", re.IGNORECASE)
-
-
-def _scrub(value: object) -> object:
-    if isinstance(value, str):
-        return _LOOKS_SECRET.sub("[removed]", value)
-    if isinstance(value, Mapping):
-        return {name: "[removed]" if name in _FORBIDDEN else _scrub(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_scrub(inner) for inner in value]
-    # Numbers are figures; whatever else there is would be written out as its repr, which nobody has looked at.
-    return value if value is None or isinstance(value, (bool, int, float)) else _scrub(repr(value))
+from namaskah.core.scrub import REMOVED, is_forbidden, scrub
 
 
 def remove_personal_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -36,7 +19,7 @@ def remove_personal_data(_logger: WrappedLogger, _method: str, event: EventDict)
         # Ids are ours and hold nothing personal, but some look like phone numbers.
         if name in ("timestamp", "level") or name.endswith("_id"):
             continue
-        event[name] = "[removed]" if name in _FORBIDDEN else _scrub(value)
+        event[name] = REMOVED if is_forbidden(name) else scrub(value)
     return event
 
 

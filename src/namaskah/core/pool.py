@@ -86,6 +86,16 @@ class Pool:
         """How many connections are out now."""
         return len(self._out)
 
+    @property
+    def free(self) -> int:
+        """How many connections stand ready."""
+        return len(self._free)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return sum(not waiter.done() for waiter in self._waiting)
+
     async def _open(self) -> Connection:
         self._size += 1
         try:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
     run_worker: Annotated[bool, Field(alias="NAMASKAH_RUN_WORKER")] = True
     public_url: str = "http://127.0.0.1:8000"
     trusted_proxies: Annotated[str, Field(alias="FORWARDED_ALLOW_IPS")] = ""
+    not_ready_seconds: Annotated[float | None, Field(ge=0, le=20)] = None
 
     database_url: SecretStr | None = None
     pool_size: Annotated[int, Field(ge=2, le=200, alias="DATABASE_POOL_SIZE")] = 12
@@ -92,6 +94,10 @@ class Settings(BaseSettings):
                     raise ValueError
             except ValueError:
                 raise ValueError("NAMASKAH_SECRET_KEY must be 32 bytes in hex: `openssl rand -hex 32`") from None
+        try:
+            [ip_network(part.strip(), strict=False) for part in self.metrics_allow.split(",") if part.strip()]
+        except ValueError as error:
+            raise ValueError(f"METRICS_ALLOW must be addresses or networks with commas between: {error}") from None
         if self.idempotency_days > self.number_mask_days:
             raise ValueError("IDEMPOTENCY_DAYS must not exceed NUMBER_MASK_DAYS: the stored answers hold numbers")
         if self.secret_key is None and self.database_url is not None and self.environment in ("production", "staging"):

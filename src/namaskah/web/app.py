@@ -1,6 +1,5 @@
 """The ASGI application of the pages: finds the page, asks who is visiting, keeps other sites away, and sends the answer."""
 
-import time
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
@@ -23,7 +22,6 @@ _log = structlog.get_logger()
 _POLICY: Final = b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 _ALWAYS: Final = (
     (b"content-security-policy", _POLICY),
-    (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -66,17 +64,18 @@ class WebApp:
             await send({"type": "websocket.close"})
             return
         visit = Visit(scope)
-        started = time.perf_counter()
+        visit.record.surface = "web"
         try:
             page = await self._answer(visit, receive)
         except ClientGone:
             return
-        await _send(visit, send, page, time.perf_counter() - started)
+        await _send(visit, send, page)
 
     async def _answer(self, visit: Visit, receive: Receive) -> Page:
         back = "/"
         try:
             routes = _routes_of(visit.path)
+            visit.record.route = _template_of(visit.path, routes)
             if visit.path.startswith(assets.PREFIX) and visit.method in ("GET", "HEAD"):
                 found = assets.asset(visit.path, accepts=visit.headers.get(b"accept-encoding", b""))
                 if found is not None:
@@ -122,6 +121,15 @@ def _routes_of(path: str) -> dict[str, _Route]:
     return _PRESSED if "/" in path.removeprefix(verification.PREFIX) else _ONE
 
 
+def _template_of(path: str, routes: dict[str, _Route]) -> str:
+    """The address as the metrics name it: without what is in it."""
+    if path.startswith(assets.PREFIX):
+        return assets.PREFIX + "{file}"
+    if routes is _ONE or routes is _PRESSED:
+        return verification.PREFIX + ("{id}" if routes is _ONE else "{id}/{action}")
+    return path if routes else "unknown"
+
+
 def _back(visit: Visit) -> str:
     """Where a visitor whose form was refused goes back to."""
     if visit.path.startswith(verification.PREFIX):
@@ -139,15 +147,11 @@ def _unforeseen(visit: Visit, error: Exception) -> NamaskahError:
     return PageBroken("It is in our log under the number below.", charged="unknown" if moves_money else False)
 
 
-async def _send(visit: Visit, send: Send, page: Page, seconds: float) -> None:
+async def _send(visit: Visit, send: Send, page: Page) -> None:
     headers = [*page.headers, *_ALWAYS, (b"content-type", page.content_type), (b"content-length", b"%d" % len(page.body))]
     if not any(name == b"cache-control" for name, _ in page.headers):
         headers.append(_NO_STORE)
     if visit.secure:
         headers.append(_HSTS)
-    if "request_id" not in visit.scope.get("state", {}):
-        # Where an application around us gives the id, it also sends these.
-        headers.append((b"x-request-id", visit.request_id.encode()))
-        headers.append((b"x-process-time", b"%.6f" % seconds))
     await send({"type": "http.response.start", "status": page.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if visit.method == "HEAD" else page.body})

@@ -4,7 +4,6 @@ Forms are read strictly: at most 16 kB, UTF-8, no field twice, no NUL (which Pos
 """
 
 import asyncio
-import re
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -12,7 +11,7 @@ from starlette.types import Receive, Scope
 
 from namaskah.accounts.principal import Principal
 from namaskah.accounts.users import User
-from namaskah.core.ids import new_id
+from namaskah.core.observed import request_of
 from namaskah.platform import Platform
 from namaskah.web import session
 from namaskah.web.errors import FormTooLarge, FormTooSlow, NotAForm, UnreadableForm
@@ -20,7 +19,6 @@ from namaskah.web.errors import FormTooLarge, FormTooSlow, NotAForm, UnreadableF
 FORM_BYTES: Final = 16_384
 FORM_SECONDS: Final = 10.0
 _FORM_TYPE: Final = b"application/x-www-form-urlencoded"
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -44,8 +42,9 @@ class Visit:
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = _request_id(scope)
+        self.record = request_of(scope)
+        self.headers = self.record.headers
+        self.request_id = self.record.request_id.decode()
         self.secure: bool = scope["scheme"] == "https"
         self.token = session.token_in(self.headers.get(b"cookie", b""), secure=self.secure)
         self.chosen_mode = session.mode_in(self.headers.get(b"cookie", b""))
@@ -79,12 +78,6 @@ class Visit:
     def form_token(self) -> str:
         """What a form of this session carries, so that no other site can send one."""
         return session.form_token(self.platform.vault, self.token) if self.token else ""
-
-
-def _request_id(scope: Scope) -> str:
-    """The id that the application around us gave, else a new one."""
-    given = scope.get("state", {}).get("request_id", "")
-    return given if _REQUEST_ID.fullmatch(given) else new_id("req")
 
 
 async def read_form(visit: Visit, receive: Receive) -> None:
