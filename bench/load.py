@@ -1,156 +1,154 @@
-"""A small HTTP/1.1 client that asks as fast as it is answered: keep-alive, no pipelining, plain sockets and epoll.
-
-It runs as a process of its own (`python -m bench.load`, the orders as JSON on standard input), and says what it costs.
+"""`python -m bench.load`: virtual users on the real flow, in levels; prints a table for each and writes
+bench/results/load.json. Without --url it starts its own PostgreSQL, two web processes and the worker, and codes come by signed
+webhooks; with --url it asks an instance that runs already, in test mode only, as LOAD_EMAIL with LOAD_PASSWORD and the
+test key LOAD_KEY.
 """
 
-import base64
-import json
-import resource
-import select
-import socket
-import subprocess
+import argparse
+import os
 import sys
 import time
-from collections import Counter
-from typing import Any
 
 import msgspec
+from rich.console import Console
+
+from bench.figures import RESULTS
+from bench.server import NoRoom
+from bench.stage import Elsewhere, Stage, StatementTimes, Usage, play, stage
+from bench.steps import Level, print_level, summed
+from bench.users import Account, Stretch
+
+# Users, seconds of think time.
+LEVELS = ((100, 5.0), (500, 5.0), (1000, 5.0), (100, 0.0))
+MOST_USERS, MOST_SECONDS = 1_000, 3_600
+# argon2 takes 20 ms of a core and two at a time in each process; faster than this the ramp would measure nothing but that.
+SIGN_INS_A_SECOND = 20.0
+# An instance of somebody else's sees all of them come from one address.
+SIGN_INS_ELSEWHERE = 5.0
 
 
-class Load(msgspec.Struct, frozen=True):
-    """What came of it. `statuses` counts the answers, `client_us` is what a request cost this client itself."""
+class Report(msgspec.Struct):
+    """What is written to load.json."""
 
-    rate: float
-    p50_ms: float
-    p99_ms: float
-    statuses: dict[str, int]
-    client_us: float
-    bytes_each: float
-
-
-def request(method: str, path: str, *, key: str | None = None, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
-    """A finished request."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Accept: */*"]
-    if key is not None:
-        lines.append(f"Authorization: Bearer {key}")
-    if body:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    where: str
+    processes: int
+    cores: int
+    load_average: float
+    levels: list[Level]
 
 
-def run_load(ports: list[int], requests: list[bytes], *, connections: int, seconds: float, warm_up: float = 0.5) -> Load:
-    """Sends the requests in turn over the connections, which are spread evenly over the ports."""
-    orders = {
-        "ports": ports, "connections": connections, "seconds": seconds, "warm_up": warm_up,
-        "requests": [base64.b64encode(one).decode() for one in requests],
-    }  # fmt: skip
-    finished = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
-        input=json.dumps(orders),
-        capture_output=True,
-        text=True,
-        timeout=seconds + warm_up + 60,
+def main() -> int:
+    """Runs the levels; 1 when a target is missed."""
+    options = _options()
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    levels = [(options.users, options.think)] if options.users else list(LEVELS)
+    try:
+        found = _elsewhere(options, levels, console) if options.url else _here(options, levels, console)
+    except (NoRoom, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    where = "an instance that ran already, test mode" if options.url else "its own, PostgreSQL with fsync, worker, webhooks"
+    report = Report(where, options.processes, os.cpu_count() or 1, round(os.getloadavg()[1], 1), found)
+    path = RESULTS.with_name("load.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    console.print(f"{where}; {report.cores} cores, the generator included; load average of 5 minutes {report.load_average}")
+    return 0 if all(level.holds for level in found) else 1
+
+
+def _here(options: argparse.Namespace, levels: list[tuple[int, float]], console: Console) -> list[Level]:
+    """On a platform of our own."""
+    with stage(verifications=options.verifications, users=max(users for users, _ in levels)) as made:
+        found = []
+        with made.running(options.processes):
+            for users, think in levels:
+                level = measured(made, users=users, think=think, seconds=options.seconds)
+                # The ledger of all that was bought up to here.
+                level.ledger = made.ledger_findings()
+                print_level(level, console)
+                found.append(level)
+    return found
+
+
+class _Moment(msgspec.Struct):
+    """What was used and counted up to a moment."""
+
+    at: float
+    usage: Usage
+    statements: dict[str, StatementTimes]
+
+
+def _moment(made: Stage) -> _Moment:
+    return _Moment(time.monotonic(), made.usage(), made.statement_times())
+
+
+def measured(made: Stage, *, users: int, think: float, seconds: float, sign_ins_a_second: float = SIGN_INS_A_SECOND) -> Level:
+    """One level on our own platform, with what it used from the moment on in which everybody was in."""
+    orders = made.orders(users=users, think=think, seconds=seconds, sign_ins_a_second=sign_ins_a_second)
+    begin = _moment(made)
+
+    def on_stretch(stretch: Stretch) -> None:
+        nonlocal begin
+        if not stretch.steady:
+            begin = _moment(made)
+
+    level = summed(play(orders, on_stretch), users=users, think=think)
+    end = _moment(made)
+    level.cores = end.usage.since(begin.usage, end.at - begin.at)
+    level.machine_busy = round(max(0.0, level.cores.pop("machine") - sum(level.cores.values()) - level.generator_cores), 3)
+    _add_statements(level, begin.statements, end.statements)
+    return level
+
+
+def _add_statements(level: Level, before: dict[str, StatementTimes], after: dict[str, StatementTimes]) -> None:
+    new = {name: _less(times, before.get(name, StatementTimes())) for name, times in after.items()}
+    new = {name: times for name, times in new.items() if times.count > 0}
+    if not new:
+        return
+    count = sum(times.count for times in new.values())
+    worst = max(new, key=lambda name: new[name].seconds / new[name].count)
+    level.statement_worst, level.statements = worst, round(count)
+    level.statement_mean_ms = round(new[worst].seconds / new[worst].count * 1000, 2)
+    level.statements_slow = round(1 - sum(times.quick for times in new.values()) / count, 6)
+
+
+def _less(times: StatementTimes, before: StatementTimes) -> StatementTimes:
+    return StatementTimes(times.count - before.count, times.seconds - before.seconds, times.quick - before.quick)
+
+
+def _elsewhere(options: argparse.Namespace, levels: list[tuple[int, float]], console: Console) -> list[Level]:
+    """On an instance that runs already."""
+    given = {name: os.environ.get(name, "") for name in ("LOAD_EMAIL", "LOAD_PASSWORD", "LOAD_KEY")}
+    if missing := [name for name, value in given.items() if not value]:
+        raise ValueError(f"with --url these must be in the environment: {', '.join(missing)}")
+    place = Elsewhere(options.url, Account(given["LOAD_EMAIL"], given["LOAD_PASSWORD"], given["LOAD_KEY"]))
+    found = []
+    for users, think in levels:
+        orders = place.orders(users=users, think=think, seconds=options.seconds, sign_ins_a_second=SIGN_INS_ELSEWHERE)
+        found.append(summed(play(orders), users=users, think=think))
+        print_level(found[-1], console)
+    return found
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
+    parser.add_argument(
+        "--users", type=int, help=f"one level with so many users, at most {MOST_USERS:,}; else the usual four levels"
     )
-    if finished.returncode != 0:
-        raise RuntimeError(f"the load generator failed: {finished.stderr.strip()[-500:]}")
-    return msgspec.json.decode(finished.stdout, type=Load)
-
-
-class _Client:
-    """All connections of one run."""
-
-    def __init__(self, orders: dict[str, Any]) -> None:
-        self._requests = [base64.b64decode(one) for one in orders["requests"]]
-        self._next = 0
-        self._poll = select.epoll()
-        self._sockets: dict[int, socket.socket] = {}
-        # By connection: what is still missing of the answer (0: nothing was received yet), and when it was asked.
-        self._missing: dict[int, int] = {}
-        self._asked: dict[int, float] = {}
-        self._beginning: dict[int, bytes] = {}
-        self.statuses: Counter[str] = Counter()
-        self.seconds: list[float] = []
-        self.received = 0
-        for number in range(orders["connections"]):
-            connected = socket.create_connection(("127.0.0.1", orders["ports"][number % len(orders["ports"])]), timeout=10)
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sockets[connected.fileno()] = connected
-            self._poll.register(connected.fileno(), select.EPOLLIN)
-
-    def run(self, seconds: float) -> float:
-        """Asks for so long, then waits for the last answers; returns the seconds until they were there."""
-        self.statuses.clear()
-        self.seconds.clear()
-        self.received = 0
-        started = time.perf_counter()
-        until = started + seconds
-        for number in self._sockets:
-            self._ask(number)
-        waiting = len(self._sockets)
-        while waiting:
-            ready = self._poll.poll(20)
-            if not ready:
-                raise RuntimeError("no answer within 20 seconds")
-            for number, _event in ready:
-                if not self._answered(number):
-                    continue
-                if time.perf_counter() < until:
-                    self._ask(number)
-                else:
-                    waiting -= 1
-        return time.perf_counter() - started
-
-    def _ask(self, number: int) -> None:
-        wanted = self._requests[self._next]
-        self._next = (self._next + 1) % len(self._requests)
-        self._missing[number] = 0
-        self._asked[number] = time.perf_counter()
-        self._sockets[number].sendall(wanted)
-
-    def _answered(self, number: int) -> bool:
-        """Takes what has come; whether the answer is whole."""
-        data = self._sockets[number].recv(262_144)
-        if not data:
-            raise RuntimeError("the server closed the connection")
-        self.received += len(data)
-        missing = self._missing[number]
-        if missing:
-            missing -= len(data)
-        else:
-            data = self._beginning.pop(number, b"") + data
-            head = data.find(b"\r\n\r\n")
-            if head < 0:
-                self._beginning[number] = data
-                return False
-            at = data.find(b"content-length: ", 0, head)
-            length = int(data[at + 16 : data.index(b"\r", at)]) if at >= 0 else 0
-            self.statuses[data[9:12].decode()] += 1
-            missing = head + 4 + length - len(data)
-        self._missing[number] = missing
-        if missing:
-            return False
-        self.seconds.append(time.perf_counter() - self._asked[number])
-        return True
-
-
-def main() -> None:
-    """Reads the orders, runs, and writes the result."""
-    orders = json.load(sys.stdin)
-    client = _Client(orders)
-    client.run(orders["warm_up"])
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    took = client.run(orders["seconds"])
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    count = len(client.seconds)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    times = sorted(client.seconds)
-    result = Load(
-        rate=count / took, p50_ms=times[count // 2] * 1000, p99_ms=times[int(count * 0.99)] * 1000, statuses=dict(client.statuses),
-        client_us=used / count * 1e6, bytes_each=client.received / count,
-    )  # fmt: skip
-    sys.stdout.write(msgspec.json.encode(result).decode())
+    parser.add_argument("--think", type=float, default=5.0, help="seconds between the steps, with --users (default 5)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each level, once everybody is in (default 60)")
+    parser.add_argument("--processes", type=int, default=2, help="web processes of our own platform (default 2)")
+    parser.add_argument("--verifications", type=int, default=100_000, help="orders that are there already (default 100,000)")
+    parser.add_argument("--url", help="an instance that runs already; test mode only")
+    options = parser.parse_args()
+    for name, least, most in (
+        ("users", 1, MOST_USERS), ("think", 0, 60), ("seconds", 1, MOST_SECONDS), ("processes", 1, 8), ("verifications", 1_000, 10_000_000),
+    ):  # fmt: skip
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            parser.error(f"--{name} must be between {least:,} and {most:,}")
+    return options
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -33,6 +33,15 @@ class Process:
         self._child = child
         self.port = port
 
+    @property
+    def pid(self) -> int:
+        """Its number in the system."""
+        return self._child.pid
+
+    def open_files(self) -> int:
+        """How many descriptors it holds: connections, files, pipes."""
+        return len(list(Path(f"/proc/{self._child.pid}/fd").iterdir()))
+
     def processor_seconds(self) -> float:
         """What it has used so far."""
         fields = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
@@ -55,25 +64,25 @@ class Process:
             self._child.wait()
 
 
-def _environment(url: str) -> dict[str, str]:
+def _environment(url: str, more: dict[str, str] | None = None) -> dict[str, str]:
     ours = {
         "DATABASE_URL": url, "NAMASKAH_SECRET_KEY": SECRET_KEY.hex(), "ENVIRONMENT": "test", "NAMASKAH_RUN_WORKER": "false",
         # The fence against runaway clients, which a load generator is.
         "REQUESTS_PER_MINUTE": "1000000000", "LOG_LEVEL": "WARNING", "MESSAGE_RETENTION_DAYS": "90", "NUMBER_MASK_DAYS": "365",
     }  # fmt: skip
-    return os.environ | ours
+    return os.environ | ours | (more or {})
 
 
 @contextlib.contextmanager
-def web(url: str, *, processes: int = 1, app: str = "namaskah") -> Iterator[list[Process]]:
-    """Web processes, each with a port of its own, ready to answer."""
+def web(url: str, *, processes: int = 1, app: str = "namaskah", more: dict[str, str] | None = None) -> Iterator[list[Process]]:
+    """Web processes, each with a port of its own, ready to answer; `more` are settings beside the usual ones."""
     with contextlib.ExitStack() as stack:
         started = []
         for _ in range(processes):
             port = next(port for port in _PORTS if is_free(port))
             with socket.create_server(("127.0.0.1", port), backlog=2048) as listener:
                 child = subprocess.Popen(
-                    [sys.executable, "-m", "bench.web", str(listener.fileno()), app], env=_environment(url),
+                    [sys.executable, "-m", "bench.web", str(listener.fileno()), app], env=_environment(url, more),
                     pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL,
                 )  # fmt: skip
             process = Process(child, port)
@@ -86,11 +95,11 @@ def web(url: str, *, processes: int = 1, app: str = "namaskah") -> Iterator[list
 
 
 @contextlib.contextmanager
-def worker(url: str) -> Iterator[Process]:
-    """The worker as `namaskah serve` runs it."""
+def worker(url: str, *, more: dict[str, str] | None = None) -> Iterator[Process]:
+    """The worker as `namaskah serve` runs it; `more` are settings beside the usual ones."""
     reading, writing = os.pipe()
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "namaskah.cli.child", "worker", str(writing), "-1"], env=_environment(url), pass_fds=[writing],
+        [sys.executable, "-P", "-m", "namaskah.cli.child", "worker", str(writing), "-1"], env=_environment(url, more), pass_fds=[writing],
         stdin=subprocess.PIPE,
     )  # fmt: skip
     os.close(writing)

@@ -6,10 +6,10 @@ import random
 import time
 from typing import Any
 
+from bench.client import request
 from bench.context import Bench
 from bench.data import SOURCE_ID, SOURCE_SECRET
 from bench.figures import Figure, at_most, report
-from bench.load import request
 from bench.server import run
 from bench.streams import Senders, Sent, Streams, created_at, play
 from bench.web import web

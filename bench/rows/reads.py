@@ -2,9 +2,9 @@
 
 from statistics import median
 
+from bench.client import Load, request, run_load
 from bench.context import CONNECTIONS, ROUNDS, Bench
 from bench.figures import Figure, at_least, report
-from bench.load import Load, request, run_load
 from bench.web import Process, get, web
 
 SECONDS = 2.0

@@ -3,9 +3,9 @@
 import json
 from statistics import median
 
+from bench.client import Load, request, run_load
 from bench.context import BOUGHT_SERVICES, CONNECTIONS, ROUNDS, Bench
 from bench.figures import Figure, at_least, report
-from bench.load import Load, request, run_load
 from bench.pgbench import Rate, run_pgbench, start_script
 from bench.web import Process, web
 

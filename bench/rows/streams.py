@@ -1,8 +1,8 @@
 """What an open stream takes of a web process's memory, with authentication and middleware, beside a bare ASGI stream."""
 
+from bench.client import request
 from bench.context import Bench
 from bench.figures import Figure, at_most, report
-from bench.load import request
 from bench.streams import Streams
 from bench.web import settled_memory, web
 
