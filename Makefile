@@ -26,11 +26,13 @@ lint: .venv/dev.stamp ## Check style, types and import rules
 check: lint test ## Everything that must hold before a change goes in
 
 format: .venv/dev.stamp ## Put the code into its standard form
-	@$(BIN)/ruff check --fix .
-	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: .venv/dev.stamp ## Measure every row of the performance table beside its ceiling (SCALE=10000000)
 	@$(BIN)/python -m bench $(ARGS)
+
+baseline: .venv/run.stamp ## Measure a running instance and compare with the last time (ARGS="--url ...")
+	@$(BIN)/namaskah baseline $(ARGS)
 
 wheel: .venv/dev.stamp ## Build the wheel into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist
@@ -54,4 +56,4 @@ clean: ## Remove what can be made again; the data in .data/ stays
 .venv/servers.stamp: scripts/servers .venv/dev.stamp
 	@scripts/servers && touch $@ || true
 
-.PHONY: help run demo test lint check format bench wheel lock clean
+.PHONY: help run demo test lint check format bench baseline wheel lock clean
