@@ -2,6 +2,7 @@
 end."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
@@ -9,23 +10,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 if TYPE_CHECKING:
     import socket
 
     from namaskah.core.settings import Settings
 
-GRACEFUL_SECONDS: Final = 25
+# From the signal on: the time in which it still takes requests, and then the one in which it finishes them.
+GRACEFUL_SECONDS: Final = 26
 # Longer than the minute after which usual load balancers close an idle connection: they shall do it, not we.
 KEEP_ALIVE_SECONDS: Final = 65
-# Behind a load balancer that looks every half second.
+# Behind a load balancer that looks every half second and believes the second failure (see deploy/haproxy.cfg).
 NOT_READY_SECONDS: Final = 1.0
 HEAD_BYTES: Final = 65_536
 HEAD_SECONDS: Final = 30.0
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """A connection whose request heads must be small and soon complete; httptools itself takes any size."""
+    """A connection whose request heads must be small and soon complete; httptools itself takes any size.
+
+    Once the process is to end, every answer says that its connection will not be used again.
+    """
 
     _reads_head = True
     _head_bytes = 0
@@ -61,6 +67,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._reads_head, self._head_bytes = False, 0
         self._stop_timer()
         super().on_headers_complete()
+        if getattr(self.server_state, "draining", False):
+            self.cycle.keep_alive = False
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -73,10 +81,17 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
 
 
+class _Draining(ServerState):
+    """What the connections of a server share, and whether the server is about to end."""
+
+    draining = False
+
+
 class WebServer(uvicorn.Server):
     """Says when it is ready, and tells the app at once when it is asked to stop.
 
-    For `not_ready_seconds` it then still takes requests, so that load balancers see the 503 of /readyz first.
+    For `not_ready_seconds` it then still takes requests, so that load balancers see the 503 of /readyz first. Its answers
+    close their connections meanwhile: one that lay idle until the end could be closed while a request is on its way.
     """
 
     def __init__(
@@ -88,6 +103,7 @@ class WebServer(uvicorn.Server):
         not_ready_seconds: float,
     ) -> None:
         super().__init__(config)
+        self.server_state = self._shared = _Draining()
         self._on_ready = on_ready
         self._asked = asked
         self._not_ready_seconds = not_ready_seconds
@@ -110,9 +126,24 @@ class WebServer(uvicorn.Server):
         if self._not_ready_seconds and self._loop is not None and not self._asked:
             self._asked.append(sig)
             exit_later = partial(self._loop.call_later, self._not_ready_seconds, super().handle_exit, sig, None)
+            self._loop.call_soon_threadsafe(self._begin_to_drain)
             self._loop.call_soon_threadsafe(exit_later)
         else:
             super().handle_exit(sig, frame)
+
+    def _begin_to_drain(self) -> None:
+        self._shared.draining = True
+        for connection in self._shared.connections:
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None and not cycle.response_complete:
+                cycle.keep_alive = False  # of one that is being answered; one whose head has gone out ends with its body
+
+
+def not_ready_seconds(settings: "Settings") -> float:
+    """How long a process that was asked to end goes on taking requests, which nobody needs on a developer's machine."""
+    if settings.not_ready_seconds is not None:
+        return settings.not_ready_seconds
+    return 0.0 if settings.environment in ("development", "test") else NOT_READY_SECONDS
 
 
 def server_config(app: Any, settings: "Settings") -> uvicorn.Config:
@@ -130,5 +161,5 @@ def server_config(app: Any, settings: "Settings") -> uvicorn.Config:
         forwarded_allow_ips=settings.trusted_proxies,
         backlog=2048,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS - math.ceil(not_ready_seconds(settings)),
     )
