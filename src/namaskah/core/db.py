@@ -16,6 +16,7 @@ import structlog
 from namaskah.core import metrics
 from namaskah.core.pool import Pool
 from namaskah.core.statements import CONNECTION_LOST, DATABASE_ERRORS, GONE, TRANSACTION, DatabaseGone, Measured
+from namaskah.core.tracing import carried, current_span
 
 __all__ = ["APP_ROLE", "CONNECTION_LOST", "DATABASE_ERRORS", "GONE", "Database", "DatabaseGone", "Db"]
 
@@ -87,6 +88,8 @@ class Database:
         with Measured(query) as measured:
             connection = self.pool.take_now() or await self._wait_for_one(measured)
             try:
+                if (span := current_span.get()) is not None:
+                    query, args = carried(span, query, args)
                 rows: Sequence[Any] = await connection.fetch(query, *args)
                 return rows
             finally:
@@ -97,6 +100,8 @@ class Database:
         with Measured(query) as measured:
             connection = self.pool.take_now() or await self._wait_for_one(measured)
             try:
+                if (span := current_span.get()) is not None:
+                    query, args = carried(span, query, args)
                 return await connection.fetchrow(query, *args)
             finally:
                 self.pool.give(connection)

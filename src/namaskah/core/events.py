@@ -23,7 +23,7 @@ LOOK_SECONDS = 1.0
 # Every wallet is looked at once in that time, a part of them at a time: whose turn it is must not hold up the others.
 LOOK_PARTS = 10
 # At most 200 events of each wallet.
-_READ = "SELECT * FROM events_after($1, $2, $3)"
+_READ = "SELECT * FROM events_since($1, $2, $3)"
 # By the wallets' own counters, because looking for events that are not there costs five times as much.
 _GROWN = """
 SELECT k.user_id, k.livemode
@@ -44,6 +44,8 @@ class EventRow(NamedTuple):
     object_id: str | None
     data: str
     created_at: datetime
+    # Of the request that caused it, if that was traced.
+    traceparent: str | None = None
 
 
 class Subscription:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import structlog
 
-from namaskah.core import metrics
+from namaskah.core import metrics, tracing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -111,12 +111,28 @@ class Observed:
 
         metrics.HTTP_IN_PROGRESS.inc()
         try:
-            await self._app(scope, receive, observed)
+            opened = tracing.begin_request(scope["path"], record.headers)
+            if opened is None:
+                await self._app(scope, receive, observed)
+            else:
+                await self._traced(opened, record, scope, receive, observed)
         finally:
             metrics.HTTP_IN_PROGRESS.dec()
             current_request.reset(before)
             if not record.status:
                 metrics.HTTP_REQUESTS.labels(record.surface, record.method, record.route, _CLIENT_GONE).inc()
+
+    async def _traced(self, opened: tracing.OpenSpan, record: RequestRecord, scope: Scope, receive: Receive, send: Send) -> None:
+        with opened as span:
+            record.trace = span
+            record.debug = tracing.is_debugged(record.headers)
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                tracing.end_request(
+                    span, surface=record.surface, method=record.method, route=record.route, status=record.status,
+                    request_id=record.request_id.decode(),
+                )  # fmt: skip
 
     def _begin_answer(self, record: RequestRecord, message: MutableMapping[str, Any]) -> None:
         """The head of an answer: bodies are sent at once, and a stream's life is no processing time."""

@@ -15,6 +15,7 @@ import structlog
 from namaskah.core import metrics
 from namaskah.core.errors import Unavailable
 from namaskah.core.observed import current_request
+from namaskah.core.tracing import current_span, tell_statement
 
 # What asyncpg raises when the server is gone, starting or full, as opposed to refusing a statement.
 CONNECTION_LOST: tuple[type[BaseException], ...] = (
@@ -133,6 +134,9 @@ class Measured:
         if record is not None:
             record.db_seconds += seconds
             record.db_statements += 1
+        span = current_span.get()
+        if span is not None:
+            tell_statement(span, known.name, seconds, None if error is None else type(error).__name__)
         if seconds > Statements.slow_seconds and self._sql is not TRANSACTION:
             _tell_slow(known.name, seconds, record)
         if error is not None and isinstance(error, DATABASE_ERRORS):
