@@ -5,6 +5,7 @@ date costs one query.
 """
 
 import asyncio
+import contextlib
 import hashlib
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -32,10 +33,20 @@ END $$;
 GRANT USAGE ON SCHEMA public TO {APP_ROLE};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP_ROLE};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {APP_ROLE};
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {APP_ROLE};
+-- Not those of extensions: where somebody else has installed one, granting its functions is refused.
+DO $$ DECLARE one regprocedure; BEGIN
+    FOR one IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (
+        SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+    LOOP EXECUTE 'GRANT EXECUTE ON FUNCTION ' || one || ' TO {APP_ROLE}'; END LOOP;
+END $$;
 REVOKE UPDATE, DELETE, TRUNCATE ON transactions, entries, hold_resolutions, audit_log FROM {APP_ROLE};
 REVOKE INSERT, UPDATE, DELETE ON ledger_accounts, alembic_version FROM {APP_ROLE};
 """
+
+
+# For `namaskah db report`. Where it cannot be had, the report says so.
+_COUNTS_STATEMENTS = "SELECT current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%'"
+_SHOW_STATEMENTS = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"
 
 
 def _package() -> Traversable:
@@ -101,9 +112,17 @@ async def migrate(url: str) -> bool:
                 "INSERT INTO schema_state VALUES ('release', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 release_digest(),
             )
+        await _show_statements(connection)
         return True
     finally:
         await connection.close()
+
+
+async def _show_statements(connection: Any) -> None:
+    # Only a superuser may, which the owner of a database need not be.
+    with contextlib.suppress(asyncpg.PostgresError):
+        if await connection.fetchval(_COUNTS_STATEMENTS):
+            await connection.execute(_SHOW_STATEMENTS)
 
 
 async def _connect(url: str) -> Any:
