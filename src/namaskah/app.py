@@ -30,6 +30,7 @@ from namaskah.core.logs import configure
 from namaskah.core.observed import Observed, current_request
 from namaskah.core.settings import Settings, load_settings
 from namaskah.core.vitals import Vitals
+from namaskah.ops.minutes import Recorder
 from namaskah.platform import Platform
 from namaskah.prepare import prepare_database
 from namaskah.web.app import WebApp
@@ -159,8 +160,11 @@ class Application(FastAPI):
                 _log.error("not_opened", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None))
                 await asyncio.sleep(1.0)
         self._opened.set()
-        if self._platform is not None and self.settings.run_worker:
-            await Worker(self._platform).run(stop)
+        if self._platform is not None:
+            work = [Recorder(self._platform.db).keep(stop), self._platform.board.keep_warm(stop)]
+            if self.settings.run_worker:
+                work.append(Worker(self._platform).run(stop))
+            await asyncio.gather(*work)
 
     def _tell_when_stopped(self) -> None:
         """Under a server that does not call begin_stop (plain uvicorn), its own signal handler is preceded by ours."""

@@ -1,6 +1,7 @@
 """Everything a process works with, opened once and passed down: database, secrets, caches, upstreams."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from namaskah.accounts.keyring import KeyRing
 from namaskah.catalog.prices import Catalogue
@@ -12,6 +13,8 @@ from namaskah.core.settings import Settings
 from namaskah.core.signals import Signals
 from namaskah.core.statements import Statements
 from namaskah.inbound.webhook import Secrets
+from namaskah.ops.board import Board
+from namaskah.ops.status import read_report
 from namaskah.providers.registry import Providers
 
 
@@ -28,6 +31,7 @@ class Platform:
     catalogue: Catalogue
     providers: Providers
     inbound_secrets: Secrets
+    board: Board
 
     @classmethod
     async def open(cls, settings: Settings, url: str, *, providers: Providers | None = None) -> "Platform":
@@ -40,6 +44,7 @@ class Platform:
         platform = cls(
             settings=settings, db=db, signals=signals, vault=vault, hub=hub, keys=KeyRing(db, signals),
             catalogue=Catalogue(db, signals), providers=providers or Providers(), inbound_secrets=Secrets(db, vault),
+            board=Board(partial(read_report, db)),
         )  # fmt: skip
         try:
             await check_key(db, vault)

@@ -24,6 +24,8 @@ from namaskah.core.jobs import Handler, JobRunner
 from namaskah.core.settings import Settings
 from namaskah.inbound.poll import poll_due, seconds_to_next_poll
 from namaskah.inbound.sweep import handle_left_over
+from namaskah.ops.minutes import note_worker
+from namaskah.ops.roll_up import roll_up
 from namaskah.platform import Platform
 from namaskah.verifications.expire import BATCH, expire_due, seconds_to_next
 from namaskah.verifications.reconcile import reconcile
@@ -107,6 +109,7 @@ class Worker:
 
     async def _heartbeat(self) -> float:
         await self._db.execute(_SEEN, self.id, __version__)
+        await note_worker(self._db, instance=self.id)
         for runner in self._chores.values():
             await runner.plan()
         await self._db.execute(_FORGET_WORKERS)
@@ -119,6 +122,7 @@ _EVERY = {
     "ledger_check_full": _DAY,
     "retention": 600.0,
     "accounts_sweep": 300.0,
+    "status_roll_up": 60.0,
 }
 
 
@@ -137,6 +141,9 @@ def _handlers(settings: Settings, platform: Platform) -> dict[str, Handler]:
     async def accounts(_payload: object) -> None:
         await sweep_accounts(db)
 
+    async def status(_payload: object) -> None:
+        await roll_up(db)
+
     async def retention(_payload: object) -> None:
         await erase_messages(db, days=settings.message_retention_days)
         await forget_events(db, days=settings.message_retention_days)
@@ -145,7 +152,7 @@ def _handlers(settings: Settings, platform: Platform) -> dict[str, Handler]:
 
     return {
         "offers_refresh": offers, "ledger_check": ledger, "ledger_check_full": ledger_full, "retention": retention,
-        "accounts_sweep": accounts,        **upstream_jobs(platform.providers),
+        "accounts_sweep": accounts, "status_roll_up": status,        **upstream_jobs(platform.providers),
     }  # fmt: skip
 
 
