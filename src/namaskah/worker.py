@@ -17,6 +17,7 @@ import structlog
 from namaskah import __version__
 from namaskah.accounts.sweep import sweep as sweep_accounts
 from namaskah.catalog.refresh_offers import refresh_offers
+from namaskah.core import metrics
 from namaskah.core.db import Database
 from namaskah.core.errors import NamaskahError
 from namaskah.core.ids import new_id
@@ -65,13 +66,16 @@ class Worker:
         while not stop.is_set():
             try:
                 pause = await step()
+                metrics.WORKER_STEPS.labels(name.strip("_"), "ok").inc()
                 failures = 0
             except (NamaskahError, asyncpg.PostgresError, OSError, TimeoutError) as error:
                 failures += 1
+                metrics.WORKER_STEPS.labels(name.strip("_"), "failed").inc()
                 pause = min(0.1 * 2**failures, 2.0)
                 _log.warning("worker_step_failed", step=name, error=type(error).__name__)
             except Exception as error:
                 failures += 1
+                metrics.WORKER_STEPS.labels(name.strip("_"), "broken").inc()
                 pause = min(0.1 * 2**failures, 30.0)
                 # Where it happened, and not its text, which may quote a message or a number.
                 stack = "".join(traceback.format_tb(error.__traceback__))

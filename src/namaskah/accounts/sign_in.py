@@ -14,7 +14,9 @@ from namaskah.accounts.errors import AccountDisabled, InvalidEmail, SignInBusy, 
 from namaskah.accounts.passwords import hash_password, is_outdated, verify_password
 from namaskah.accounts.sessions import SESSION_DAYS, open_session
 from namaskah.accounts.users import COLUMNS, User, user_from
+from namaskah.core import metrics
 from namaskah.core.db import Db
+from namaskah.core.errors import NamaskahError
 
 WITH_HASH: Final = f"SELECT {COLUMNS}, u.password_hash FROM users u WHERE lower(u.email) = lower($1)"
 # Only if nobody changed the password meanwhile.
@@ -30,6 +32,16 @@ async def sign_in(
     Raises WrongCredentials; TooManySignIns (with `retry_after` in seconds); SignInBusy; and AccountDisabled,
     which only the owner of the right password ever sees.
     """
+    try:
+        signed_in = await _checked(db, email, password, address, user_agent, session_days)
+    except NamaskahError as refusal:
+        metrics.SIGN_INS.labels(refusal.code).inc()
+        raise
+    metrics.SIGN_INS.labels("ok").inc()
+    return signed_in
+
+
+async def _checked(db: Db, email: str, password: str, address: str, user_agent: str, session_days: int) -> tuple[User, str]:
     try:
         typed = checked_email(email)
     except InvalidEmail:

@@ -14,6 +14,8 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.types import Receive, Send
 
 from namaskah.api.call import Call, ClientGone, Headers, StreamReply, invalid_header
+from namaskah.core import metrics
+from namaskah.core.clock import utcnow
 from namaskah.core.crypto import Vault
 from namaskah.core.errors import Unauthorized, Unavailable
 from namaskah.core.events import EventRow, Hub, Subscription
@@ -83,7 +85,7 @@ async def stream_events(call: Call) -> StreamReply:
 class EventStream:
     """One client's stream. `still_allowed` raises Unauthorized once its key or session has ended."""
 
-    __slots__ = ("_hub", "_still_allowed", "_subscription", "_vault", "_verification")
+    __slots__ = ("_hub", "_opened_at", "_still_allowed", "_subscription", "_vault", "_verification")
 
     def __init__(
         self,
@@ -99,6 +101,7 @@ class EventStream:
         self._vault = vault
         self._still_allowed = still_allowed
         self._verification = verification
+        self._opened_at = utcnow()
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Sends until the client goes, the process ends, or the key does. Raises ClientGone for one that does not read."""
@@ -117,8 +120,17 @@ class EventStream:
                 frames = frames or b": still here\n\n"
             if frames:
                 await _send(send, frames)
+                self._count(rows)
         # The client waits this long before it comes back, to another process or to this one's successor.
         await _send(send, _RETRY)
+
+    def _count(self, rows: list[EventRow]) -> None:
+        """What was written, and how long after its event; what is replayed is old by its nature."""
+        now = utcnow()
+        for row in rows:
+            metrics.STREAM_EVENTS.inc()
+            if row.created_at >= self._opened_at:
+                metrics.STREAM_PUSH.observe(max((now - row.created_at).total_seconds(), 0.0))
 
     async def _may_go_on(self, has_events: bool) -> bool:
         try:

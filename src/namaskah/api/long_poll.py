@@ -1,9 +1,11 @@
 """GET /verifications/{id}?wait=: a read that waits for news, for clients that cannot hold a stream open."""
 
 from asyncio import get_running_loop
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from namaskah.accounts.principal import Principal
+from namaskah.core.observed import current_request
 from namaskah.verifications.queries import read, standing
 from namaskah.verifications.states import OPEN
 
@@ -23,7 +25,10 @@ async def read_when_changed(platform: "Platform", principal: Principal, verifica
         try:
             status, _ = await standing(platform.db, principal=principal, verification_id=verification_id)
             if status in OPEN:
+                began = perf_counter()
                 await _wait_for(subscription, verification_id, seconds)
+                if (record := current_request.get()) is not None:
+                    record.waited += perf_counter() - began
         finally:
             subscription.close()
     return await read(platform.db, principal=principal, verification_id=verification_id, vault=platform.vault)

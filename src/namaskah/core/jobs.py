@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from time import perf_counter
 from typing import Any
 
 import msgspec
 import structlog
 
+from namaskah.core import metrics
 from namaskah.core.db import DATABASE_ERRORS, Database
 from namaskah.core.errors import Unavailable
 
@@ -90,15 +92,19 @@ class JobRunner:
 
     async def _run(self, row: Any) -> None:
         kind: str = row["kind"]
+        began = perf_counter()
+        outcome = "done"
         try:
             # What recurs may take long where there is much to do, and then keeps its lease.
             async with self._kept(row) if kind in self._every else asyncio.timeout(LEASE_SECONDS - 10):
                 await self._handlers[kind](msgspec.json.decode(row["payload"]))
         except RetryLater as later:
+            outcome = "later"
             await self._db.execute(_LATER, row["id"], later.seconds, str(later))
         except Exception as error:  # whatever a job raises must not end the worker
             _log.warning("job_failed", kind=kind, attempt=row["attempts"], error=type(error).__name__)
-            if row["attempts"] >= row["max_attempts"]:
+            outcome = "dead" if row["attempts"] >= row["max_attempts"] else "failed"
+            if outcome == "dead":
                 await self._db.execute(_DEAD, row["id"], type(error).__name__)
             else:
                 await self._db.execute(_AGAIN, row["id"], backoff_seconds(row["attempts"]), type(error).__name__)
@@ -107,6 +113,9 @@ class JobRunner:
                 await self._db.execute(_REST, row["id"], self._every[kind])
             else:
                 await self._db.execute(_DONE, row["id"])
+        finally:
+            metrics.JOBS_RUN.labels(kind, outcome).inc()
+            metrics.JOB_SECONDS.labels(kind).observe(perf_counter() - began)
 
     @contextlib.asynccontextmanager
     async def _kept(self, row: Any) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from namaskah.core.db import DATABASE_ERRORS
+from namaskah.core.statements import DATABASE_ERRORS, count_error
 
 CHANNELS = ("namaskah_events", "namaskah_keys", "namaskah_catalog")
 # A connection that dies silently is noticed after both: a revoked key must stop working within a second.
@@ -66,6 +66,8 @@ class Signals:
             try:
                 await self._listen()
             except DATABASE_ERRORS as error:
+                # Counted here too, so that a database that is away is seen when nobody asks for anything.
+                count_error(error)
                 if self._ready.is_set():
                     _log.warning("signals_lost", error=type(error).__name__)
                     pause = 0.05

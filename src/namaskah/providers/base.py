@@ -168,3 +168,6 @@ class Provider(Protocol):
 
     async def another_code(self, reference: str) -> None:
         """Asks for one more message on the same number."""
+
+    async def balance(self) -> int | None:
+        """Our money there in micros; None where there is none to tell. Being the cheapest call, it also says who is up."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from namaskah.providers.base import Capability, Provider
+from namaskah.providers.observed import ObservedProvider
 from namaskah.providers.sandbox import Sandbox
 
 # Our own numbers are no upstream: they are bought by a statement of the database and have no entry here.
@@ -17,9 +18,9 @@ class Providers:
     """All upstreams of a process. `upstreams` come in the order in which live orders try them."""
 
     def __init__(self, upstreams: Iterable[Provider] = (), *, sandbox: Provider | None = None) -> None:
-        self.sandbox: Provider = Sandbox() if sandbox is None else sandbox
-        self._upstreams = tuple(upstreams)
-        self._by_name = {self.sandbox.name: self.sandbox}
+        self.sandbox: Provider = ObservedProvider(Sandbox() if sandbox is None else sandbox)
+        self._upstreams: tuple[Provider, ...] = tuple(map(ObservedProvider, upstreams))
+        self._by_name: dict[str, Provider] = {self.sandbox.name: self.sandbox}
         for upstream in self._upstreams:
             if upstream.name == INVENTORY or upstream.name in self._by_name:
                 raise ValueError(f"the provider name {upstream.name!r} is taken")

@@ -179,6 +179,9 @@ class Sandbox:
     async def finish(self, reference: str) -> None:
         """Accepts."""
 
+    async def balance(self) -> None:
+        """Nothing is paid for here."""
+
     async def another_code(self, reference: str) -> None:
         """Accepts; only `test_two_codes` has another code, 5 seconds after its first, asked for or not."""
         if self._open(reference) is None:

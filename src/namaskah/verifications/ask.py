@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from namaskah.core import metrics
 from namaskah.core.clock import utcnow
 from namaskah.core.crypto import Vault
 from namaskah.core.db import Database
@@ -76,8 +77,15 @@ async def ask_in_turn(db: Database, *, order: Asked, routes: list[Provider], vau
             return await _unknown(db, order, vault)
         return await assigned(db, order=order, provider=provider, bought=bought, vault=vault)
     row = await db.fetchrow(_FAIL, order.verification_id, failure, new_id("txn"), order.idempotency_key, order.now)
-    db.announce(row["user_id"], row["livemode"])
+    failed(db, row)
     raise refused(failure, service=order.service, country=order.country, price=order.price_micros, available=None)
+
+
+def failed(db: Database, row: Any) -> None:
+    """Tells what verification_fail did: streams are woken, the end is counted."""
+    db.announce(row["user_id"], row["livemode"])
+    if row["done"]:
+        metrics.VERIFICATIONS_SETTLED.labels(metrics.mode(row["livemode"]), "failed").inc()
 
 
 async def assigned(db: Database, *, order: Asked, provider: Provider, bought: Bought, vault: Vault) -> Answer:

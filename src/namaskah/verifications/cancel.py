@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from namaskah.accounts.principal import Principal
+from namaskah.core import metrics
 from namaskah.core.crypto import Vault
 from namaskah.core.db import Database
 from namaskah.core.ids import new_id
@@ -27,6 +28,7 @@ async def cancel(
     match row["outcome"]:
         case "cancelled":
             db.announce(principal.user_id, principal.livemode)
+            metrics.VERIFICATIONS_SETTLED.labels(metrics.mode(principal.livemode), "cancelled").inc()
         case "not_found":
             raise errors.VerificationNotFound()
         case "code_received":

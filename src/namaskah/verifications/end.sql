@@ -19,9 +19,14 @@ BEGIN
         WHERE s.id = p_service AND NOT s.blocked AND p_sender ILIKE replace(replace(b.pattern, '*', '%'), '?', '_'));
 END $$;
 
+-- A function's columns cannot be replaced, so those that have grown are dropped first.
+DROP FUNCTION IF EXISTS verification_receive(text, text, timestamptz);
+DROP FUNCTION IF EXISTS verification_sweep(text[], integer, timestamptz, text);
+
 -- An SMS meets its verification. 'captured' moved money; 'late', 'message' and 'withheld' never do.
 CREATE OR REPLACE FUNCTION verification_receive(
-    p_message text, p_txn text, p_at timestamptz, OUT outcome text, OUT verification_id text, OUT user_id text, OUT livemode boolean
+    p_message text, p_txn text, p_at timestamptz, OUT outcome text, OUT verification_id text, OUT user_id text, OUT livemode boolean,
+    OUT price_micros bigint, OUT seconds double precision
 ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     moment timestamptz := coalesce(p_at, clock_timestamp());
@@ -58,6 +63,8 @@ BEGIN
     END IF;
     user_id := v.user_id;
     livemode := v.livemode;
+    price_micros := v.price_micros;
+    seconds := extract(epoch FROM moment - v.pending_at);
     IF m.withheld AND NOT sender_is_welcome(m.sender, v.service_id) THEN
         UPDATE messages x SET handled_at = moment, verification_id = v.id WHERE x.id = p_message;
         outcome := 'withheld';
@@ -172,7 +179,7 @@ END $$;
 -- rows by SKIP LOCKED. p_txns are ready ids, one for each row that may be taken; LIMIT is a literal on purpose.
 -- p_only: nothing but this one, for finding out which of a batch is damaged.
 CREATE OR REPLACE FUNCTION verification_sweep(p_txns text[], p_pause integer, p_at timestamptz, p_only text DEFAULT NULL)
-RETURNS TABLE (user_id text, livemode boolean, released integer, closed integer) LANGUAGE plpgsql
+RETURNS TABLE (user_id text, livemode boolean, released integer, closed integer, lateness double precision[]) LANGUAGE plpgsql
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     moment timestamptz := coalesce(p_at, clock_timestamp());
@@ -222,9 +229,11 @@ BEGIN
                verification_json(e.v, CASE WHEN (e.v).message_count > 0 THEN messages_json((e.v).id) ELSE '[]' END), moment
         FROM ended e
     )
-    SELECT s.user_id, s.livemode, sum(s.released)::integer, sum(s.closed)::integer
-    FROM (SELECT (e.v).user_id, (e.v).livemode, 1 AS released, 0 AS closed FROM ended e
-          UNION ALL SELECT f.user_id, f.livemode, 0, 1 FROM finished f) s
+    SELECT s.user_id, s.livemode, sum(s.released)::integer, sum(s.closed)::integer,
+           coalesce(array_agg(s.late) FILTER (WHERE s.late IS NOT NULL), '{}')
+    FROM (SELECT (e.v).user_id, (e.v).livemode, 1 AS released, 0 AS closed,
+                 extract(epoch FROM moment - (e.v).expires_at)::double precision AS late FROM ended e
+          UNION ALL SELECT f.user_id, f.livemode, 0, 1, NULL FROM finished f) s
     GROUP BY 1, 2;
 END $$;
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import structlog
 
+from namaskah.core import metrics
 from namaskah.core.db import Database
 from namaskah.core.ids import new_id
 
@@ -35,6 +36,11 @@ async def expire_due(db: Database, *, pause_seconds: int = 0, now: datetime | No
         rows = await _one_by_one(db, pause_seconds, now)
     for row in rows:
         db.announce(row["user_id"], row["livemode"])
+        mode = metrics.mode(row["livemode"])
+        metrics.VERIFICATIONS_SETTLED.labels(mode, "expired").inc(row["released"])
+        lateness = metrics.REFUND_LATENESS.labels(mode)
+        for seconds in row["lateness"]:
+            lateness.observe(seconds)
     return Swept(sum(row["released"] for row in rows), sum(row["closed"] for row in rows))
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from namaskah.core import metrics
 from namaskah.core.db import Database
 from namaskah.core.ids import new_id
 
@@ -20,6 +21,13 @@ async def receive(db: Database, *, message_id: str, now: datetime | None = None)
     """
     row = await db.fetchrow(_RECEIVE, message_id, new_id("txn"), now)
     outcome: Outcome = row["outcome"]
+    metrics.MESSAGES.labels(outcome).inc()
+    if outcome == "captured":
+        mode = metrics.mode(row["livemode"])
+        metrics.VERIFICATIONS_SETTLED.labels(mode, "completed").inc()
+        metrics.DELIVERY_SECONDS.labels(mode).observe(max(row["seconds"], 0.0))
+        if row["livemode"]:
+            metrics.REVENUE.inc(row["price_micros"] / 1_000_000)
     if outcome in ("captured", "another_code", "message", "late"):
         db.announce(row["user_id"], row["livemode"])
     return outcome

@@ -16,7 +16,7 @@ from namaskah.core.errors import NamaskahError
 from namaskah.core.ids import new_id
 from namaskah.providers.base import Provider, ProviderError
 from namaskah.providers.registry import Providers, UnknownProvider
-from namaskah.verifications.ask import BUY_TIMEOUT_SECONDS, Asked, assigned
+from namaskah.verifications.ask import BUY_TIMEOUT_SECONDS, Asked, assigned, failed
 
 # An upstream that keeps our reference and does not show it this long after the question never got it.
 NEVER_GOT_IT_SECONDS = 45.0
@@ -81,6 +81,4 @@ async def _find(db: Database, row: Any, provider: Provider, vault: Vault) -> Non
     if bought is not None:
         await assigned(db, order=order, provider=provider, bought=bought, vault=vault)
     elif provider.capabilities.finds_by_reference and row["seconds"] > NEVER_GOT_IT_SECONDS:
-        failed = await db.fetchrow(_FAIL, row["id"], "provider_down", new_id("txn"))
-        if failed["done"]:
-            db.announce(failed["user_id"], failed["livemode"])
+        failed(db, await db.fetchrow(_FAIL, row["id"], "provider_down", new_id("txn")))

@@ -11,8 +11,10 @@ import asyncpg
 import msgspec
 
 from namaskah.accounts.principal import Principal
+from namaskah.core import metrics
 from namaskah.core.crypto import Vault
 from namaskah.core.db import Database
+from namaskah.core.errors import NamaskahError
 from namaskah.core.ids import new_id
 from namaskah.core.money import micros_from_text
 from namaskah.providers.base import Provider
@@ -63,6 +65,14 @@ async def start(db: Database, *, purchase: Purchase, providers: Providers, vault
     Raises NoNumbers, PriceAboveMax, InsufficientFunds, LimitReached, ServiceBlocked and their siblings: nothing is
     charged then. IdempotencyMismatch and StillRunning say that the key was used before.
     """
+    try:
+        return await _bought(db, purchase=purchase, providers=providers, vault=vault)
+    except NamaskahError as refusal:
+        metrics.REFUSALS.labels(metrics.mode(purchase.principal.livemode), refusal.code).inc()
+        raise
+
+
+async def _bought(db: Database, *, purchase: Purchase, providers: Providers, vault: Vault) -> Answer:
     request = purchase.request
     if not purchase.principal.livemode:
         return await _from_upstreams(db, purchase=purchase, routes=[providers.sandbox], vault=vault)
@@ -92,6 +102,8 @@ async def _attempt(db: Database, statement: str, purchase: Purchase, last: str |
         if ours is None:
             raise
         raise ours from None
+    if row["outcome"] in ("started", "requested"):
+        metrics.VERIFICATIONS_STARTED.labels(metrics.mode(principal.livemode)).inc()
     return {**dict(row), "id": arguments[0]}
 
 

@@ -2,6 +2,7 @@
 
 from namaskah.accounts.sign_up import insert, prepare
 from namaskah.accounts.users import User
+from namaskah.core import metrics
 from namaskah.core.db import Database
 from namaskah.core.ids import new_id
 
@@ -21,4 +22,5 @@ async def register(database: Database, *, email: str, password: str, terms_versi
         user = await insert(connection, new_user)
         await connection.execute(_OPEN, user.id)
         await connection.fetchval(_FILL, new_id("txn"), user.id, TEST_BALANCE_MICROS)
+    metrics.SIGN_UPS.inc()
     return user
