@@ -19,6 +19,7 @@ from namaskah.api.operations import OPERATIONS
 from namaskah.api.problem import reply_of, unexpected
 from namaskah.api.rate_limit import RateLimit
 from namaskah.api.router import Router
+from namaskah.core import error_reports
 from namaskah.core.errors import FieldError, NamaskahError, Unauthorized
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class ApiApp:
             call.record.route = operation.path
             reply = await self._answer(call, operation, receive)
         except NamaskahError as error:
+            self._report(error, call)
             reply = reply_of(error, request_id=call.request_id, headers=self._allow(error, scope))
         except ClientGone:
             return
@@ -159,6 +161,11 @@ class ApiApp:
         if error.status != 405:
             return ()
         return ((b"allow", ", ".join(self._router.methods(scope["path"][len(PREFIX) :])).encode()),)
+
+    def _report(self, error: NamaskahError, call: Call) -> None:
+        # What the sandbox plays is no trouble of ours; who asks is not known yet when the database is away.
+        if error.status >= 500 and (call.principal.livemode or not call.principal.user_id):
+            error_reports.report(error, operation=call.operation_id, code=error.code)
 
     def _unforeseen(self, call: Call, operation: Operation | None, error: Exception) -> NamaskahError:
         return unexpected(

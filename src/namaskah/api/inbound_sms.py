@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from namaskah.api.call import Call, ClientGone, Reply
 from namaskah.api.problem import reply_of, unexpected
+from namaskah.core import error_reports
 from namaskah.core.errors import MethodNotAllowed, NamaskahError, NotFound
 from namaskah.core.ids import is_id
 from namaskah.inbound.webhook import receive_webhook
@@ -42,6 +43,7 @@ class InboundSms:
         try:
             reply = await self._answer(call, receive)
         except NamaskahError as error:
+            error_reports.report(error, operation=call.operation_id, code=error.code)
             allow = ((b"allow", b"POST"),) if error.status == 405 else ()
             reply = reply_of(error, request_id=call.request_id, headers=allow)
         except ClientGone:

@@ -9,6 +9,7 @@ import structlog
 
 from namaskah.api.call import Headers, Reply
 from namaskah.api.errors import InternalError
+from namaskah.core import error_reports
 from namaskah.core.errors import NamaskahError, PayloadTooLarge, Unauthorized
 
 CONTENT_TYPE: Final = b"application/problem+json"
@@ -68,6 +69,7 @@ def unexpected(error: Exception, *, request_id: bytes, operation_id: str, moves_
 
     Of the exception only its class and where it happened are logged: its text may quote what the customer sent.
     """
+    error_reports.report(error, operation=operation_id)
     _log.error(
         "request_failed",
         request_id=request_id.decode("ascii"),

@@ -45,6 +45,7 @@ def main() -> None:
     alone = threading.Event()
     threading.Thread(target=_watch_supervisor, args=(alone,), daemon=True).start()
     settings = _settings(orders["database_url"])
+    _start_telemetry(settings, role)
     if role == "web":
         _serve_web(settings, listener, report)
     else:
@@ -72,6 +73,12 @@ def _settings(url: str) -> "Settings":
     settings = load_settings()
     configure(settings.log_format, level=settings.log_level)
     return settings.model_copy(update={"database_url": SecretStr(url), "run_worker": False})
+
+
+def _start_telemetry(settings: "Settings", role: str) -> None:
+    from namaskah.core import telemetry
+
+    telemetry.start(settings, role="web" if role == "web" else "worker")
 
 
 def _watch_supervisor(alone: threading.Event) -> None:
@@ -118,6 +125,7 @@ def _serve_web(settings: "Settings", listener: int, report: int) -> None:
 
 
 async def _work(settings: "Settings", url: str, report: int) -> None:
+    from namaskah.core import telemetry
     from namaskah.core.errors import Unavailable
     from namaskah.core.exposition import allowed_networks
     from namaskah.core.metrics_port import MetricsPort
@@ -147,6 +155,7 @@ async def _work(settings: "Settings", url: str, report: int) -> None:
                 port.close()
             await vitals.stop()
             await platform.close()
+    telemetry.stop()
 
 
 if __name__ == "__main__":

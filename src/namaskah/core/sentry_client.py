@@ -23,10 +23,11 @@ from starlette.applications import Starlette
 
 from namaskah import __version__
 from namaskah.core.error_reports import Tag
+from namaskah.core.observed import current_request
 from namaskah.core.scrub import scrub
 from namaskah.core.settings import Settings
 from namaskah.core.statements import statement_name
-from namaskah.core.tracing import Span, current_span
+from namaskah.core.tracing import Span, current_span, whole_route
 
 TRACES_A_SECOND: Final = 10
 CLOSE_SECONDS: Final = 2.0
@@ -220,9 +221,9 @@ class SentryClient:
             span = current_span.get()
             if span is not None:
                 scope.set_context("trace", {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"})
-            for name, value in tags.items():
+            for name, value in {**_tags_of_request(), **tags}.items():
                 if value is not None and value != "":
-                    scope.set_tag("endpoint" if name == "route" else name, value)
+                    scope.set_tag(name, value)
             scope.capture_exception(error)
 
     def check_in(self, name: str, *, ok: bool, every_seconds: float, seconds: float | None) -> None:
@@ -244,6 +245,18 @@ class SentryClient:
     def close(self) -> None:
         """Sends what waits, for two seconds at the most."""
         sentry_sdk.get_client().close(timeout=CLOSE_SECONDS)
+
+
+def _tags_of_request() -> dict[str, Tag]:
+    record = current_request.get()
+    if record is None:
+        return {}
+    return {
+        "surface": record.surface,
+        "method": record.method,
+        "endpoint": whole_route(record.surface, record.route),
+        "request_id": record.request_id.decode(),
+    }
 
 
 _RESPONSE_TIME: Final = "response_time"

@@ -216,6 +216,7 @@ class OpenSpan:
 
 def end_request(span: Span, *, surface: str, method: str, route: str, status: int, request_id: str) -> None:
     """Says what the request was. `route` is a template, never an address; call it before the span is closed."""
+    route = whole_route(surface, route)
     span.name = f"{method} {route}"
     span.attributes |= {
         "http.request.method": method,
@@ -226,6 +227,11 @@ def end_request(span: Span, *, surface: str, method: str, route: str, status: in
     }
     if status >= 500:
         span.failed = str(status)
+
+
+def whole_route(surface: str, route: str) -> str:
+    """The template with what stands before it, so that a page and an operation have different names."""
+    return "/api/v2" + route if surface == "api" and route.startswith("/") else route
 
 
 def mark_failed(error: BaseException) -> None:

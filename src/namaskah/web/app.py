@@ -9,6 +9,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from namaskah.accounts.sessions import user_of
+from namaskah.core import error_reports
 from namaskah.core.errors import MethodNotAllowed, NamaskahError
 from namaskah.platform import Platform
 from namaskah.web import assets, home, sign, verification
@@ -90,6 +91,7 @@ class WebApp:
                 visit.user = await user_of(visit.platform.db, visit.token)
             return await _of_route(visit, routes, route)
         except NamaskahError as error:
+            error_reports.report(error, code=error.code)
             return error_page(visit, error, back=back)
         except ClientGone:
             raise
@@ -139,6 +141,7 @@ def _back(visit: Visit) -> str:
 
 def _unforeseen(visit: Visit, error: Exception) -> NamaskahError:
     """Logs what nobody foresaw, without its text, which may quote what the visitor sent."""
+    error_reports.report(error)
     _log.error(
         "page_failed", request_id=visit.request_id, error=type(error).__name__,
         stack="".join(traceback.format_tb(error.__traceback__)),
