@@ -17,7 +17,7 @@ import structlog
 from namaskah import __version__
 from namaskah.accounts.sweep import sweep as sweep_accounts
 from namaskah.catalog.refresh_offers import refresh_offers
-from namaskah.core import metrics
+from namaskah.core import error_reports, metrics
 from namaskah.core.db import Database
 from namaskah.core.errors import NamaskahError
 from namaskah.core.ids import new_id
@@ -67,16 +67,21 @@ class Worker:
             try:
                 pause = await step()
                 metrics.WORKER_STEPS.labels(name.strip("_"), "ok").inc()
+                self._check_in(name, ok=True)
                 failures = 0
             except (NamaskahError, asyncpg.PostgresError, OSError, TimeoutError) as error:
                 failures += 1
                 metrics.WORKER_STEPS.labels(name.strip("_"), "failed").inc()
                 pause = min(0.1 * 2**failures, 2.0)
+                self._check_in(name, ok=False)
+                error_reports.report(error, step=name)
                 _log.warning("worker_step_failed", step=name, error=type(error).__name__)
             except Exception as error:
                 failures += 1
                 metrics.WORKER_STEPS.labels(name.strip("_"), "broken").inc()
                 pause = min(0.1 * 2**failures, 30.0)
+                self._check_in(name, ok=False)
+                error_reports.report(error, step=name)
                 # Where it happened, and not its text, which may quote a message or a number.
                 stack = "".join(traceback.format_tb(error.__traceback__))
                 _log.error("worker_step_broken", step=name, error=type(error).__name__, stack=stack)
@@ -84,6 +89,11 @@ class Worker:
                 await asyncio.wait_for(stop.wait(), pause)
             except TimeoutError:
                 continue
+
+    def _check_in(self, name: str, *, ok: bool) -> None:
+        # The chores do so when they were really done, which is not at every look for them.
+        if name not in self._chores:
+            error_reports.check_in(name, ok=ok)
 
     async def _sweep(self) -> float:
         """Sleeps to the very deadline, a second at the most: orders with shorter ones may come in meanwhile."""

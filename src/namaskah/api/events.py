@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.types import Receive, Send
 
 from namaskah.api.call import Call, ClientGone, Headers, StreamReply, invalid_header
-from namaskah.core import metrics
+from namaskah.core import metrics, tracing
 from namaskah.core.clock import utcnow
 from namaskah.core.crypto import Vault
 from namaskah.core.errors import Unauthorized, Unavailable
@@ -127,7 +127,10 @@ class EventStream:
     def _count(self, rows: list[EventRow]) -> None:
         """What was written, and how long after its event; what is replayed is old by its nature."""
         now = utcnow()
+        traced = tracing.is_on()
         for row in rows:
+            if traced and row.traceparent is not None and row.created_at >= self._opened_at and self._wanted(row):
+                tracing.tell_push(row.traceparent, row.type, max((now - row.created_at).total_seconds(), 0.0))
             metrics.STREAM_EVENTS.inc()
             if row.created_at >= self._opened_at:
                 metrics.STREAM_PUSH.observe(max((now - row.created_at).total_seconds(), 0.0))

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from namaskah.core import metrics
+from namaskah.core import error_reports, metrics, tracing
 from namaskah.core.db import DATABASE_ERRORS, Database
 from namaskah.core.errors import Unavailable
 
@@ -31,7 +31,7 @@ WHERE id IN (
     WHERE due_at <= clock_timestamp() AND dead_at IS NULL AND kind = ANY($1)
       AND (locked_until IS NULL OR locked_until < clock_timestamp())
     ORDER BY due_at LIMIT {_BATCH} FOR UPDATE SKIP LOCKED
-) RETURNING id, kind, unique_key, payload, attempts, max_attempts
+) RETURNING id, kind, unique_key, payload, attempts, max_attempts, traceparent
 """
 _DONE = "DELETE FROM jobs WHERE id = $1"
 _AGAIN = """
@@ -91,6 +91,10 @@ class JobRunner:
         return len(rows)
 
     async def _run(self, row: Any) -> None:
+        with tracing.begin_job(row["kind"], row["traceparent"]):
+            await self._run_traced(row)
+
+    async def _run_traced(self, row: Any) -> None:
         kind: str = row["kind"]
         began = perf_counter()
         outcome = "done"
@@ -102,6 +106,8 @@ class JobRunner:
             outcome = "later"
             await self._db.execute(_LATER, row["id"], later.seconds, str(later))
         except Exception as error:  # whatever a job raises must not end the worker
+            error_reports.report(error, job=kind)
+            tracing.mark_failed(error)
             _log.warning("job_failed", kind=kind, attempt=row["attempts"], error=type(error).__name__)
             outcome = "dead" if row["attempts"] >= row["max_attempts"] else "failed"
             if outcome == "dead":
@@ -116,6 +122,9 @@ class JobRunner:
         finally:
             metrics.JOBS_RUN.labels(kind, outcome).inc()
             metrics.JOB_SECONDS.labels(kind).observe(perf_counter() - began)
+            if kind in self._every:
+                ok, every = outcome == "done", self._every[kind]
+                error_reports.check_in(kind, ok=ok, every_seconds=every, seconds=perf_counter() - began)
 
     @contextlib.asynccontextmanager
     async def _kept(self, row: Any) -> AsyncIterator[None]:

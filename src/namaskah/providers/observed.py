@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Collection, Sequence
 from time import perf_counter
 from typing import TypeVar
 
-from namaskah.core import metrics
+from namaskah.core import metrics, tracing
 from namaskah.providers.base import Bought, Capabilities, Order, Polled, Provider, ProviderError, Quote
 
 Answer = TypeVar("Answer")
@@ -58,7 +58,11 @@ class ObservedProvider:
         started = perf_counter()
         outcome = "timeout"
         try:
-            answer = await call
+            if tracing.current_span.get() is None:
+                answer = await call
+            else:
+                with tracing.inside(f"{self.name} {operation}", "client", {"namaskah.provider": self.name}):
+                    answer = await call
             outcome = "ok"
             return answer
         except ProviderError as error:
