@@ -22,6 +22,7 @@ from namaskah import __version__
 from namaskah.api.app import ApiApp
 from namaskah.api.inbound_sms import PREFIX as INBOUND
 from namaskah.api.inbound_sms import InboundSms
+from namaskah.core import error_reports, telemetry
 from namaskah.core.db import DatabaseGone
 from namaskah.core.embedded import EmbeddedPostgres
 from namaskah.core.exposition import CONTENT_TYPE, allowed_networks, exposition, may_read
@@ -141,6 +142,7 @@ class Application(FastAPI):
                 if self._platform is not None and self._vitals is not None:
                     await self._vitals.stop()
                     await self._platform.close()
+                telemetry.stop()
 
     async def _open(self, url: str, stop: asyncio.Event) -> None:
         """Waits for the database if it must, then works until the end where this process is the worker too."""
@@ -157,6 +159,7 @@ class Application(FastAPI):
             except Exception as error:
                 # Closed for a restore, not migrated yet, broken off in the middle: whatever keeps us from opening may be
                 # over in a moment, and a process that gave up would answer 503 for ever. Its text may quote a row.
+                error_reports.report(error, step="open")
                 _log.error("not_opened", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None))
                 await asyncio.sleep(1.0)
         self._opened.set()
@@ -198,4 +201,5 @@ def create_app(settings: Settings | None = None) -> Application:
     if settings is None:
         settings = load_settings()
         configure(settings.log_format, level=settings.log_level)
+        telemetry.start(settings, role="web")
     return Application(settings)
