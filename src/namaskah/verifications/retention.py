@@ -1,38 +1,62 @@
-"""What is forgotten, and when: texts and codes after days, numbers masked after a month, events and keys with them."""
+"""What is forgotten, and when: texts and codes after days, numbers masked after a month, events and keys with them.
 
-from datetime import timedelta
+All in small steps in the order of time (`core/batches.py`). Rows are found by their place (ctid), which is safe because
+the same statement has locked them; and by now(), because an index cannot be asked for what clock_timestamp() says.
+"""
+
+import asyncio
+import time
+from datetime import datetime, timedelta
 from typing import Any
 
+from namaskah.core.batches import Pace, in_batches
 from namaskah.core.db import Database
 
-_BATCH = 5000
-_ERASE = f"""
-UPDATE messages SET erased_at = clock_timestamp(), text_encrypted = NULL, code_encrypted = NULL, sender = '',
-       number = left(number, 4) || repeat('*', greatest(length(number) - 4, 0))
-WHERE id IN (SELECT id FROM messages WHERE erased_at IS NULL AND created_at < clock_timestamp() - $1::interval
-             ORDER BY created_at LIMIT {_BATCH} FOR UPDATE SKIP LOCKED)
+# What an upstream did is asked for when its month's bill comes; afterwards nobody does.
+PROVIDER_ORDER_DAYS = 90
+# Who wants to know why a job died has looked by then.
+DEAD_JOB_DAYS = 90
+KEY_SPEND_DAYS = 32
+_ERASE = """
+WITH old AS MATERIALIZED (
+    SELECT ctid, created_at FROM messages
+    WHERE erased_at IS NULL AND created_at >= $2::timestamptz AND created_at < now() - $3::interval
+    ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED
+), erased AS (
+    UPDATE messages SET erased_at = clock_timestamp(), text_encrypted = NULL, code_encrypted = NULL, sender = '',
+           number = left(number, 4) || repeat('*', greatest(length(number) - 4, 0))
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM old))
+)
+SELECT count(*), max(created_at) FROM old
+"""
+_FORGET = """
+WITH old AS MATERIALIZED (
+    SELECT ctid, {time} AS time FROM {table}
+    WHERE {which} AND {time} >= $2::timestamptz AND {time} < now() - $3::interval
+    ORDER BY {time} LIMIT $1 FOR UPDATE SKIP LOCKED
+), gone AS (DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)))
+SELECT count(*), max(time) FROM old
 """
 # An event holds the ciphertexts of its day and the number; it is needed for replays only.
-_FORGET_EVENTS = f"""
-DELETE FROM events WHERE (user_id, livemode, seq) IN (
-    SELECT user_id, livemode, seq FROM events WHERE created_at < clock_timestamp() - $1::interval
-    LIMIT {_BATCH} FOR UPDATE SKIP LOCKED)
-"""
-_FORGET_KEYS = f"""
-DELETE FROM idempotency_keys WHERE (user_id, livemode, key) IN (
-    SELECT user_id, livemode, key FROM idempotency_keys WHERE created_at < clock_timestamp() - $1::interval
-    LIMIT {_BATCH} FOR UPDATE SKIP LOCKED)
-"""
+_FORGET_EVENTS = _FORGET.format(table="events", time="created_at", which="true")
+_FORGET_KEYS = _FORGET.format(table="idempotency_keys", time="created_at", which="true")
+_FORGET_PROVIDER_ORDERS = _FORGET.format(table="provider_orders", time="asked_at", which="state = 'closed'")
+_FORGET_DEAD_JOBS = _FORGET.format(table="jobs", time="dead_at", which="dead_at IS NOT NULL")
+_FORGET_KEY_SPEND = _FORGET.format(table="api_key_spend", time="(day::timestamp AT TIME ZONE 'UTC')", which="true")
+_ENDED = ("completed", "cancelled", "expired", "failed")
 _MASKED_TO = """
 SELECT coalesce((SELECT value::timestamptz FROM schema_state WHERE name = 'numbers_masked_to'),
                 (SELECT min(created_at) FROM verifications))
 """
-# Hour by hour from where the last run ended, so that no run has to look at everything.
-_MASK = """
+# Where the next order is, so that empty time costs nothing. Each status by itself: the index begins with it.
+_NEXT = "SELECT least({})".format(
+    ", ".join(f"(SELECT min(created_at) FROM verifications WHERE status = '{status}' AND created_at >= $1)" for status in _ENDED)
+)
+# Slice by slice from where the last run ended, so that no run has to look at everything.
+_MASK = f"""
 WITH masked AS (
     UPDATE verifications SET number = left(number, 4) || repeat('*', greatest(length(number) - 4, 0))
-    WHERE status IN ('completed', 'cancelled', 'expired', 'failed') AND created_at >= $1 AND created_at < $2
-      AND number IS NOT NULL
+    WHERE status IN {_ENDED} AND created_at >= $1 AND created_at < $2 AND number IS NOT NULL
     RETURNING 1
 )
 INSERT INTO schema_state SELECT 'numbers_masked_to', $2::timestamptz::text FROM (SELECT count(*) FROM masked) done
@@ -42,33 +66,37 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value
 
 async def erase_messages(db: Database, *, days: int) -> int:
     """Erases texts and codes that are older; the rows, times and captures stay. Answers how many."""
-    return await _in_batches(db, _ERASE, timedelta(days=days))
+    return await in_batches(db, _ERASE, timedelta(days=days))
 
 
 async def forget_events(db: Database, *, days: int) -> int:
     """Deletes events that are older, which hold copies of what erase_messages erases."""
-    return await _in_batches(db, _FORGET_EVENTS, timedelta(days=days))
+    return await in_batches(db, _FORGET_EVENTS, timedelta(days=days))
 
 
 async def forget_idempotency_keys(db: Database, *, days: int) -> int:
     """Deletes idempotency keys and their stored answers."""
-    return await _in_batches(db, _FORGET_KEYS, timedelta(days=days))
+    return await in_batches(db, _FORGET_KEYS, timedelta(days=days))
+
+
+async def forget_ended_work(db: Database) -> int:
+    """Deletes what is over for months: closed orders at upstreams, dead jobs, days of keys' spending."""
+    provider_orders = await in_batches(db, _FORGET_PROVIDER_ORDERS, timedelta(days=PROVIDER_ORDER_DAYS))
+    dead_jobs = await in_batches(db, _FORGET_DEAD_JOBS, timedelta(days=DEAD_JOB_DAYS))
+    return provider_orders + dead_jobs + await in_batches(db, _FORGET_KEY_SPEND, timedelta(days=KEY_SPEND_DAYS))
 
 
 async def mask_numbers(db: Database, *, days: int) -> None:
     """Masks the numbers of verifications that are older, all but their first four characters."""
     start: Any = await db.fetchval(_MASKED_TO)
     end: Any = await db.fetchval("SELECT clock_timestamp() - $1::interval", timedelta(days=days))
+    pace = Pace(first=10, least=0.1, most=3600)
     while start is not None and start < end:
-        following = min(start + timedelta(hours=1), end)
-        await db.execute(_MASK, start, following)
-        start = following
-
-
-async def _in_batches(db: Database, statement: str, age: timedelta) -> int:
-    total = 0
-    while True:
-        changed = int((await db.execute(statement, age)).rpartition(" ")[2])
-        total += changed
-        if changed < _BATCH:
-            return total
+        following: datetime | None = await db.fetchval(_NEXT, start)
+        # Without another order the end is as good a place to go on from next time.
+        start = end if following is None or following >= end else following
+        until = min(start + timedelta(seconds=pace.size), end)
+        started = time.perf_counter()
+        await db.execute(_MASK, start, until)
+        start = until
+        await asyncio.sleep(pace.observe(time.perf_counter() - started))
