@@ -28,13 +28,21 @@ class Load(msgspec.Struct, frozen=True):
     bytes_each: float
 
 
-def request(method: str, path: str, *, key: str | None = None, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
-    """A finished request."""
+def request(
+    method: str,
+    path: str,
+    *,
+    key: str | None = None,
+    body: bytes = b"",
+    headers: dict[str, str] | None = None,
+    content: str = "application/json",
+) -> bytes:
+    """A finished request; `content` is the type of its body."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Accept: */*"]
     if key is not None:
         lines.append(f"Authorization: Bearer {key}")
     if body:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        lines += [f"Content-Type: {content}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 

@@ -95,21 +95,35 @@ class Server:
             await connection.execute("VACUUM (ANALYZE)")
             await connection.execute("CHECKPOINT")
 
-    def processor_seconds(self) -> float:
-        """What the server's processes have used so far, the ended ones included."""
+    def processes(self) -> list[int]:
+        """The numbers of the server's processes in the system, the first one's first."""
         postmaster = self._postgres.pid
         assert postmaster is not None
+        children = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _parent(entry) == postmaster]
+        return [postmaster, *children]
+
+    def processor_seconds(self) -> float:
+        """What the server's processes have used so far, the ended ones included."""
         total = 0.0
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                    own, reaped = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
-                    if int(entry.name) == postmaster:
-                        total += own + reaped
-                    elif int(fields[1]) == postmaster:
-                        total += own
+        for place, pid in enumerate(self.processes()):
+            with contextlib.suppress(OSError):
+                fields = _stat(Path(f"/proc/{pid}"))
+                total += int(fields[11]) + int(fields[12])
+                if place == 0:
+                    # Those that have ended are counted with the one that started them.
+                    total += int(fields[13]) + int(fields[14])
         return total / _TICKS
+
+
+def _stat(entry: Path) -> list[str]:
+    """The fields of a process's line from its state on."""
+    return (entry / "stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(entry: Path) -> int | None:
+    with contextlib.suppress(OSError):
+        return int(_stat(entry)[1])
+    return None
 
 
 @contextlib.contextmanager

@@ -83,7 +83,7 @@ class Stage:
         self.web: list[Process] = []
         self.worker: Process | None = None
         self._users = users
-        self._keys: list[str] = []
+        self.keys: list[str] = []
 
     def prepare(self, verifications: int) -> None:
         """Loads the data; the customers that sign in get a password, the services that are bought their numbers."""
@@ -91,7 +91,7 @@ class Stage:
         async def work() -> None:
             await self.server.create(DATABASE)
             loaded = await load(self.server, DATABASE, verifications=verifications)
-            self._keys = loaded.keys
+            self.keys = loaded.keys
             hashed = await hash_password(PASSWORD)
             async with self.server.connect(DATABASE) as connection:
                 await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
@@ -118,7 +118,7 @@ class Stage:
 
     def orders(self, *, users: int, think: float, seconds: float, sign_ins_a_second: float, stretch: float = 10.0) -> Orders:
         """Users with their own customers, on real money and numbers of our own."""
-        accounts = [Account(f"user{n + 1}@example.com", PASSWORD, self._keys[n]) for n in range(min(users, self._users))]
+        accounts = [Account(f"user{n + 1}@example.com", PASSWORD, self.keys[n]) for n in range(min(users, self._users))]
         return Orders(
             urls=[f"http://127.0.0.1:{process.port}" for process in self.web], accounts=accounts, users=users,
             sign_ins_a_second=sign_ins_a_second, seconds=seconds, think=think, purchases_a_session=4 if think else 0,

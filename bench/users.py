@@ -29,11 +29,8 @@ STEPS: Final = ("sign in", "home", "offers", "buy", "code", "history")
 BESIDE: Final = ("webhook", "refill")
 SANDBOX: Final = ("test_instant", "test_success")
 THINK_SPREAD: Final = 0.2
-# A message comes so long after its purchase, in seconds.
-DELIVERY: Final = (1.0, 3.0)
 # From one address more than ten sign-ins at once would look like guessing.
 SIGN_INS_OF_ONE_ADDRESS: Final = 4
-LONG_POLL: Final = 30
 
 
 class Account(msgspec.Struct):
@@ -45,7 +42,8 @@ class Account(msgspec.Struct):
 
 
 class Orders(msgspec.Struct, kw_only=True):
-    """What to do. `urls` are the web processes, over which the users are spread; times are in seconds.
+    """What to do. `urls` are the web processes, over which the users are spread; times are in seconds;
+    `patience` is how long a code is waited for, and it comes between the two times of `delivery` after its purchase.
 
     `own_addresses`: the server believes X-Forwarded-For, so that every user comes from an address of its own.
     """
@@ -63,6 +61,8 @@ class Orders(msgspec.Struct, kw_only=True):
     source_secret: str = ""
     own_addresses: bool = False
     stretch: float = 10.0
+    patience: float = 30.0
+    delivery: tuple[float, float] = (1.0, 3.0)
 
 
 class Stretch(msgspec.Struct, kw_only=True):
@@ -172,7 +172,7 @@ class User:
         headers = (
             {"x-forwarded-for": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"} if orders.own_addresses else {}
         )
-        self._wire = Wire(orders.urls[number % len(orders.urls)], headers=headers, seconds=LONG_POLL + 5)
+        self._wire = Wire(orders.urls[number % len(orders.urls)], headers=headers, seconds=orders.patience + 5)
         self._bearer = f"Bearer {self._account.key}"
         self._cookie = ""
         self._bought = ""
@@ -252,7 +252,7 @@ class User:
 
     def _code_by_webhook(self, number: str) -> Callable[[], Awaitable[float | None]]:
         code = f"{self._chance.randrange(1_000_000):06d}"
-        after = self._chance.uniform(*DELIVERY) if self._run.orders.think else 0.0
+        after = self._chance.uniform(*self._run.orders.delivery) if self._run.orders.think else 0.0
         left = self._run.deliver(number, code, after)
 
         async def wait() -> float:
@@ -269,7 +269,7 @@ class User:
         await self._wait_for_code()
 
     async def _wait_for_code(self) -> str:
-        deadline = time.perf_counter() + LONG_POLL
+        deadline = time.perf_counter() + self._run.orders.patience
         while (left := deadline - time.perf_counter()) > 0:
             path = f"/api/v2/verifications/{self._bought}?wait={max(1, round(left))}"
             code = json.loads(expect(await self._wire.get(path, authorization=self._bearer), 200).body)["code"]
@@ -332,7 +332,7 @@ async def _play(orders: Orders) -> None:
         signed_in = run.users
         if until >= end:
             run.over.set()
-            await asyncio.wait(users, timeout=LONG_POLL + 10)
+            await asyncio.wait(users, timeout=orders.patience + 10)
             await asyncio.gather(*run.deliveries)
         now, used = time.perf_counter(), _used()
         line = Stretch(

@@ -64,6 +64,15 @@ class Process:
             self._child.wait()
 
 
+def _listener() -> socket.socket:
+    """On a free port below those that the system gives to outgoing connections."""
+    for port in _PORTS:
+        if is_free(port):
+            with contextlib.suppress(OSError):
+                return socket.create_server(("127.0.0.1", port), backlog=2048)
+    raise RuntimeError("no free port is left")
+
+
 def _environment(url: str, more: dict[str, str] | None = None) -> dict[str, str]:
     ours = {
         "DATABASE_URL": url, "NAMASKAH_SECRET_KEY": SECRET_KEY.hex(), "ENVIRONMENT": "test", "NAMASKAH_RUN_WORKER": "false",
@@ -79,8 +88,8 @@ def web(url: str, *, processes: int = 1, app: str = "namaskah", more: dict[str, 
     with contextlib.ExitStack() as stack:
         started = []
         for _ in range(processes):
-            port = next(port for port in _PORTS if is_free(port))
-            with socket.create_server(("127.0.0.1", port), backlog=2048) as listener:
+            with _listener() as listener:
+                port = listener.getsockname()[1]
                 child = subprocess.Popen(
                     [sys.executable, "-m", "bench.web", str(listener.fileno()), app], env=_environment(url, more),
                     pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL,

@@ -125,6 +125,7 @@ class Wire:
         try:
             async with asyncio.timeout(self._seconds):
                 if self._reader is None or self._reader.lost:
+                    self.close()
                     _, self._reader = await asyncio.get_running_loop().create_connection(
                         _Reader, self.host, self.port, ssl=self._tls, server_hostname=self.host if self._tls else None
                     )
