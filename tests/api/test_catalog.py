@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from namaskah.catalog.prices import CountryList, ServiceList
+from namaskah.catalog.lists import CountryList, ServiceList
 from namaskah.catalog.queries import OfferPage
 from namaskah.catalog.refresh_offers import refresh_offers
 from namaskah.catalog.set_price import set_price

@@ -142,5 +142,8 @@ async def test_every_change_is_signalled(filled: Database, heard: list[str]) -> 
     async with asyncio.timeout(5):
         while len(heard) < 6:
             await asyncio.sleep(0.01)
-    assert heard == [user_id, "price", "price", "service", "service", "service"]
+    assert heard[0] == user_id
+    # What the catalogue's caches are judged by: each change has a higher number.
+    numbers = [int(payload) for payload in heard[1:]]
+    assert numbers == sorted(set(numbers))
     assert len(await audit(filled)) == 6

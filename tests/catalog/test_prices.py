@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from namaskah.catalog import prices
+from namaskah.catalog import generation, lists
+from namaskah.catalog.lists import CountryList, ServiceItem, ServiceList
 from namaskah.catalog.open_service import open_service
-from namaskah.catalog.prices import Catalogue, CountryList, ServiceItem, ServiceList
+from namaskah.catalog.prices import Catalogue
 from namaskah.catalog.refresh_offers import refresh_offers
 from namaskah.catalog.set_plan import set_plan
 from namaskah.catalog.set_price import set_price
 from namaskah.catalog.stop_service import stop_service
+from namaskah.core import cache
 from namaskah.core.db import Database, DatabaseGone
 from namaskah.core.money import Money, money
 from namaskah.core.signals import Signals
@@ -174,7 +176,7 @@ async def test_a_thousand_requests_at_once_read_the_database_once(
 
     monkeypatch.setattr(filled, "fetch", counting)
     found = await asyncio.gather(*(catalogue.services_json(user_id) for _ in range(1000)))
-    assert asked.count(prices.SERVICES) == 1
+    assert asked.count(lists.SERVICES) == 1
     assert all(one is found[0] for one in found)
 
 
@@ -196,7 +198,8 @@ async def test_while_the_database_is_away_the_old_lists_are_served_for_an_hour(
     before = await catalogue.services_json(user_id)
     await filled.pool.close()
     ahead = [0.0]
-    monkeypatch.setattr(prices, "monotonic", lambda: time.monotonic() + ahead[0])
+    for module in (cache, generation):
+        monkeypatch.setattr(module, "monotonic", lambda: time.monotonic() + ahead[0])
     for seconds in (0.0, 100.0, 1000.0, 3500.0):
         ahead[0] = seconds
         assert await catalogue.services_json(user_id) == before
@@ -219,8 +222,9 @@ async def test_a_database_that_hangs_makes_few_requests_wait(
 
     monkeypatch.setattr(filled, "fetch", hang)
     monkeypatch.setattr(filled, "fetchval", hang)
-    monkeypatch.setattr(prices, "WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(prices, "monotonic", lambda: time.monotonic() + 1000)
+    for module in (cache, generation):
+        monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+        monkeypatch.setattr(module, "monotonic", lambda: time.monotonic() + 1000)
     started = time.monotonic()
     for _ in range(100):
         assert await catalogue.services_json(user_id) == before

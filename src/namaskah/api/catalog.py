@@ -7,7 +7,6 @@ from msgspec import UNSET, UnsetType
 
 from namaskah.api.call import Call, Headers, Reply
 from namaskah.api.fields import COUNTRY, SERVICE, Cursor, Limit, given
-from namaskah.catalog.queries import offers
 
 _encode: Final = msgspec.json.Encoder().encode
 # The customer may keep the list, and asks each time whether it still holds: a 304 costs neither side anything.
@@ -39,9 +38,8 @@ async def list_countries(call: Call) -> Reply:
 async def list_offers(call: Call) -> Reply:
     """GET /offers"""
     query = call.query(OffersQuery)
-    page = await offers(
-        call.platform.db,
-        user_id=call.principal.user_id,
+    page = await call.platform.catalogue.offers(
+        call.principal.user_id,
         livemode=call.principal.livemode,
         service=given(query.service),
         country=query.country.lower() if query.country else None,

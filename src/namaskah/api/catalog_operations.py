@@ -5,7 +5,7 @@ from typing import Final
 from namaskah.api import catalog, examples
 from namaskah.api.operation import Operation, Success
 from namaskah.catalog.errors import UnknownCountry, UnknownService
-from namaskah.catalog.prices import CountryList, ServiceList
+from namaskah.catalog.lists import CountryList, ServiceList
 from namaskah.catalog.queries import OfferPage
 from namaskah.core.cursor import InvalidCursor
 

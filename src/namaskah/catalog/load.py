@@ -74,7 +74,7 @@ WITH given_services AS (
     VALUES ('catalogue', $5), ('catalogue_senders', (SELECT jsonb_agg(pattern)::text FROM given_senders))
     ON CONFLICT (name) DO UPDATE SET value = excluded.value
 )
-SELECT pg_notify('namaskah_catalog', 'loaded')
+SELECT true
 """
 
 

@@ -17,7 +17,7 @@ WITH before AS (
     INSERT INTO audit_log (actor_id, action, target, reason, detail)
     SELECT $2, 'service.open', $1, $3, jsonb_build_object('category', category) FROM changed
 )
-SELECT id, (SELECT pg_notify('namaskah_catalog', 'service') FROM changed) FROM before
+SELECT id FROM before
 """
 
 

@@ -1,10 +1,14 @@
-"""Reading what can be bought: offers, each a service in one country on one mobile network, with this customer's price."""
+"""Reading what can be bought: offers, each a service in one country on one mobile network, with this customer's price.
+
+Those of one service are read whole, with the prices of all plans, so that they can be remembered (`catalog/prices.py`).
+"""
 
 from typing import Any, Final
 
 import msgspec
 
 from namaskah.catalog.errors import UnknownCountry, UnknownService
+from namaskah.core.cache import Coding, version_of
 from namaskah.core.cursor import make_cursor, read_cursor
 from namaskah.core.db import Db
 from namaskah.core.money import Money, money
@@ -53,6 +57,19 @@ SELECT s.slug, c.code, page.operator, price_micros(s, c, page.operator, p.discou
 FROM page JOIN services s ON s.id = page.id JOIN countries c ON c.code = page.country
 CROSS JOIN (SELECT discount_bp FROM users u JOIN plans ON plans.slug = u.plan WHERE u.id = $1) p
 ORDER BY s.slug, c.code, page.operator
+"""
+
+# Of one service ($1), for every plan. A service without offers is one row of nulls, an unknown one none.
+_OF_SERVICE: Final = """
+WITH offered AS MATERIALIZED ({offers})
+SELECT p.plans, c.code, o.operator, o.stock, o.sample_size, o.delivered, o.median_seconds,
+       ARRAY(SELECT price_micros(s, c, o.operator, discount_bp) FROM unnest(p.discounts) WITH ORDINALITY AS d (discount_bp, place)
+             ORDER BY place) AS prices
+FROM services s
+CROSS JOIN (SELECT array_agg(slug ORDER BY slug) AS plans, array_agg(discount_bp ORDER BY slug) AS discounts FROM plans) p
+LEFT JOIN (offered o JOIN countries c ON c.code = o.country) ON o.id = s.id
+WHERE s.slug = $1
+ORDER BY c.code, o.operator
 """
 
 _KNOWN: Final = """
@@ -109,21 +126,84 @@ async def offers(
     following = None
     if len(rows) > limit:
         following = make_cursor([page[-1]["slug"], page[-1]["code"], page[-1]["operator"]])
-    return OfferPage(data=[_offer(row) for row in page], next_cursor=following)
+    return OfferPage(data=[_offer(row["slug"], _row(row, []), row["price_micros"]) for row in page], next_cursor=following)
 
 
-def _offer(row: Any) -> Offer:
+class OfferRow(msgspec.Struct, array_like=True, frozen=True):
+    """An offer with its price in micros for each plan."""
+
+    country: str
+    operator: str
+    stock: int
+    delivery_rate: float | None
+    sample_size: int
+    median_seconds: float | None
+    prices: list[int]
+
+
+class ServiceOffers(msgspec.Struct, array_like=True, frozen=True):
+    """All offers of a service by country and operator; `plans` are whose prices the rows have, in their order."""
+
+    service: str
+    plans: list[str]
+    rows: list[OfferRow]
+
+    def __len__(self) -> int:
+        # What it costs to remember it, also when it is empty.
+        return len(self.rows) + 1
+
+    def page(self, plan: str, country: str | None, limit: int, cursor: str | None) -> OfferPage | None:
+        """What `offers` answers for that plan; None when the plan is not among them. Raises InvalidCursor."""
+        after = None if cursor is None else tuple(read_cursor(cursor, parts=3))
+        if plan not in self.plans:
+            return None
+        place = self.plans.index(plan)
+        rows = [
+            row
+            for row in self.rows
+            if (country is None or row.country == country)
+            and (after is None or (self.service, row.country, row.operator) > after)
+        ]
+        following = None
+        if len(rows) > limit:
+            rows = rows[:limit]
+            following = make_cursor([self.service, rows[-1].country, rows[-1].operator])
+        return OfferPage(data=[_offer(self.service, row, row.prices[place]) for row in rows], next_cursor=following)
+
+
+async def read_service_offers(db: Db, service: str, livemode: bool) -> ServiceOffers | None:
+    """Everything that can be bought of a service, at every plan's prices. None: there is no such service."""
+    statement = (_LIVE if livemode else _SANDBOX).format(wishes=" AND s.slug = $1")
+    rows = await db.fetch(_OF_SERVICE.format(offers=statement), service)
+    if not rows:
+        return None
+    return ServiceOffers(service, rows[0]["plans"], [_row(row, row["prices"]) for row in rows if row["code"] is not None])
+
+
+def _row(row: Any, prices: list[int]) -> OfferRow:
     enough = row["sample_size"] >= ENOUGH_SAMPLES
     median = row["median_seconds"]
+    return OfferRow(
+        row["code"],
+        row["operator"],
+        row["stock"],
+        round(row["delivered"] / row["sample_size"], 4) if enough else None,
+        row["sample_size"],
+        round(median, 1) if enough and median is not None else None,
+        prices,
+    )
+
+
+def _offer(service: str, row: OfferRow, price_micros: int) -> Offer:
     return Offer(
-        service=row["slug"],
-        country=row["code"],
-        operator=row["operator"] or None,
-        price=money(row["price_micros"]),
-        stock=row["stock"],
-        delivery_rate=round(row["delivered"] / row["sample_size"], 4) if enough else None,
-        sample_size=row["sample_size"],
-        median_seconds=round(median, 1) if enough and median is not None else None,
+        service=service,
+        country=row.country,
+        operator=row.operator or None,
+        price=money(price_micros),
+        stock=row.stock,
+        delivery_rate=row.delivery_rate,
+        sample_size=row.sample_size,
+        median_seconds=row.median_seconds,
     )
 
 
@@ -136,3 +216,10 @@ async def _refuse_unknown(db: Db, service: str | None, country: str | None) -> N
         raise UnknownService(f"There is no service {service!r}.")
     if country is not None and not known["country_known"]:
         raise UnknownCountry(f"There is no country {country!r}.")
+
+
+OFFERS: Final = Coding[ServiceOffers](
+    version=version_of(_OF_SERVICE, _LIVE, _SANDBOX, ServiceOffers.__struct_fields__, OfferRow.__struct_fields__),
+    encode=msgspec.msgpack.Encoder().encode,
+    decode=msgspec.msgpack.Decoder(ServiceOffers).decode,
+)

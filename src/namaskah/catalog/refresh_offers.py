@@ -250,7 +250,7 @@ async def refresh_offers(db: Database, *, now: datetime | None = None) -> Refres
         turned = await connection.fetchval(COUNT_NUMBERS) + await connection.fetchval(COUNT_STOCK)
         await connection.execute(WRITE_STATE, STATE, msgspec.json.encode(progress).decode())
         if turned:
-            await connection.execute("SELECT pg_notify('namaskah_catalog', 'stock')")
+            await connection.execute("SELECT catalogue_changed()")
     return Refreshed(behind=behind or more or progress.owed_after is not None, offers=len(touched), turned=turned)
 
 

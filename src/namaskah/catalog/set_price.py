@@ -21,7 +21,7 @@ WITH before AS (
     INSERT INTO audit_log (actor_id, action, target, reason, detail)
     SELECT $3, 'price.set', $1, $4, jsonb_build_object('base_price_micros', $2::bigint, 'was', was) FROM changed
 )
-SELECT pg_notify('namaskah_catalog', 'price') FROM changed
+SELECT was FROM changed
 """
 
 SET_IN_COUNTRY: Final = """
@@ -40,9 +40,7 @@ WITH place AS (
     SELECT $3, 'price.set', $1, $4, jsonb_build_object('country', $5::text, 'operator', $6::text,
         'price_micros', $2::bigint, 'was', (SELECT price_micros FROM before)) FROM changed
 )
-SELECT id IS NOT NULL AS service_known, code IS NOT NULL AS country_known,
-       (SELECT pg_notify('namaskah_catalog', 'price') FROM changed)
-FROM place
+SELECT id IS NOT NULL AS service_known, code IS NOT NULL AS country_known FROM place
 """
 
 

@@ -17,7 +17,7 @@ WITH before AS (
     INSERT INTO audit_log (actor_id, action, target, reason)
     SELECT $3, CASE WHEN $2 THEN 'service.stop' ELSE 'service.start' END, $1, $4 FROM changed
 )
-SELECT id, (SELECT pg_notify('namaskah_catalog', 'service') FROM changed) FROM before
+SELECT id FROM before
 """
 
 

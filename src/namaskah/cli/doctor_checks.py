@@ -201,6 +201,23 @@ async def connections(connection: Any, settings: "Settings", _url: str) -> Findi
     return Finding("connections", verdict, detail, "Lower DATABASE_POOL_SIZE or raise max_connections.")
 
 
+async def cache(_connection: Any, settings: "Settings", _url: str) -> Finding:
+    """Whether Redis answers, and fast enough for a request."""
+    if settings.redis is None:
+        return Finding("cache", "OK", "each process remembers for itself; there is no REDIS_URL")
+    from namaskah.core.redis_store import CALL_SECONDS, ping
+
+    mends = "Start Redis, or correct REDIS_URL; without it each process remembers for itself."
+    try:
+        seconds = await ping(settings.redis)
+    except Exception as error:
+        # The words of an error may hold the address with its password.
+        return Finding("cache", "WARN", f"Redis does not answer ({type(error).__name__})", mends)
+    if seconds > CALL_SECONDS / 2:
+        return Finding("cache", "WARN", f"Redis took {seconds * 1000:.0f} ms to answer", "Put it near the web processes.")
+    return Finding("cache", "OK", f"Redis answers in {seconds * 1000:.1f} ms")
+
+
 Check = Callable[[Any, "Settings", str], Awaitable[Finding]]
 OF_THE_DATABASE: Final[dict[str, Check]] = {
     "database": version,
@@ -211,4 +228,5 @@ OF_THE_DATABASE: Final[dict[str, Check]] = {
     "worker": worker,
     "ledger": ledger,
     "connections": connections,
+    "cache": cache,
 }

@@ -7,8 +7,8 @@ import msgspec
 
 from namaskah.accounts.principal import Principal
 from namaskah.catalog.errors import UnknownService
-from namaskah.catalog.prices import ServiceItem
-from namaskah.catalog.queries import Offer, offers
+from namaskah.catalog.lists import ServiceItem
+from namaskah.catalog.queries import Offer
 from namaskah.core.money import micros_from_text
 from namaskah.platform import Platform
 from namaskah.providers.number_fiction import COUNTRIES as FICTION
@@ -84,7 +84,7 @@ async def _offers_of(platform: Platform, principal: Principal, service: str) -> 
     try:
         if not _SLUG.fullmatch(service):
             raise UnknownService()
-        page = await offers(platform.db, user_id=principal.user_id, livemode=principal.livemode, service=service, limit=_OFFERS)
+        page = await platform.catalogue.offers(principal.user_id, livemode=principal.livemode, service=service, limit=_OFFERS)
     except UnknownService:
         return [], "We do not know this service. Search for its name below."
     cheapest: dict[str, Offer] = {}

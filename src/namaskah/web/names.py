@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import msgspec
 
-from namaskah.catalog.prices import CountryList, ServiceItem, ServiceList
+from namaskah.catalog.lists import CountryList, ServiceItem, ServiceList
 from namaskah.platform import Platform
 
 
