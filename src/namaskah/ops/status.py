@@ -7,6 +7,8 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from namaskah.core.db import Db
 from namaskah.ops.roll_up import USUAL
 from namaskah.ops.status_report import (
@@ -45,7 +47,7 @@ FROM status_minutes WHERE minute > $1::timestamptz - interval '6 minutes' AND mi
 """
 HOURS: Final = """
 SELECT component, minutes, available, durations FROM status_hours
-WHERE hour > $1::timestamptz - interval '25 hours' AND hour <= $1
+WHERE hour >= $1::timestamptz - interval '24 hours' AND hour <= $1
 """
 MEASURED_DAYS: Final = """
 SELECT component, day, minutes, maintenance, available, degraded, down FROM status_days WHERE day > $1 AND day <= $2
@@ -102,10 +104,8 @@ def _with_state(component: Component, said: State) -> Component:
     """What is measured, or what operators say where that is worse or nothing is measured."""
     if said in ("unknown", "operational") or component.state == "not_offered":
         return component
-    fields = {name: getattr(component, name) for name in component.__struct_fields__}
     # Announced maintenance explains an outage.
-    state = said if said == "maintenance" else worst([component.state, said])
-    return Component(**{**fields, "state": state})
+    return replace(component, state=said if said == "maintenance" else worst([component.state, said]))
 
 
 async def _components(db: Db, moment: datetime, *, begun: bool) -> list[Component]:
@@ -240,3 +240,15 @@ def _last_days(today: date) -> list[date]:
 def group_name(category: str) -> str:
     """How a group of services is called."""
     return _GROUP_NAMES.get(category, category.replace("_", " ").capitalize())
+
+
+def component_name(component: str) -> str:
+    """How what an incident affects is called."""
+    part, _, category = component.partition(":")
+    if part != "delivery":
+        return NAMES.get(part, part)
+    return (
+        f"Codes for {group_name(category).lower() if category not in _GROUP_NAMES else group_name(category)}"
+        if category
+        else "Codes"
+    )

@@ -151,7 +151,7 @@ def delivery_state(*, delivered: int, settled: int, usual_delivered: int, usual_
         return "unknown"
     usual = usual_delivered / usual_settled if usual_settled >= ENOUGH_ORDERS else 0.5
     rate = delivered / settled
-    if rate >= usual * 0.8 or rate >= usual - 2 * sqrt(usual * (1 - usual) / settled):
+    if rate >= usual * 0.8 - 1e-9 or rate >= usual - 2 * sqrt(usual * (1 - usual) / settled):
         return "operational"
     return "degraded" if rate >= usual * 0.4 else "down"
 

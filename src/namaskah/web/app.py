@@ -12,7 +12,7 @@ from namaskah.accounts.sessions import user_of
 from namaskah.core import error_reports
 from namaskah.core.errors import MethodNotAllowed, NamaskahError
 from namaskah.platform import Platform
-from namaskah.web import assets, home, sign, verification
+from namaskah.web import assets, home, sign, status, verification
 from namaskah.web.errors import PageBroken, PageNotFound
 from namaskah.web.guard import check_form_token, check_origin
 from namaskah.web.render import error_page, redirect
@@ -29,6 +29,7 @@ _ALWAYS: Final = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
 )
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+_NOT_MODIFIED: Final = 304
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
@@ -58,6 +59,7 @@ class WebApp:
 
     def __init__(self, get_platform: Callable[[], Platform]) -> None:
         self._get_platform = get_platform
+        self._status = status.StatusPages(get_platform)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,6 +83,8 @@ class WebApp:
                 found = assets.asset(visit.path, accepts=visit.headers.get(b"accept-encoding", b""))
                 if found is not None:
                     return found
+            if visit.path in status.ADDRESSES:
+                return await self._status.answer(visit)
             visit.platform = self._get_platform()
             route = routes.get("GET" if visit.method == "HEAD" else visit.method)
             if visit.method == "POST" and route is not None:
@@ -129,7 +133,7 @@ def _template_of(path: str, routes: dict[str, _Route]) -> str:
         return assets.PREFIX + "{file}"
     if routes is _ONE or routes is _PRESSED:
         return verification.PREFIX + ("{id}" if routes is _ONE else "{id}/{action}")
-    return path if routes else "unknown"
+    return path if routes or path in status.ADDRESSES else "unknown"
 
 
 def _back(visit: Visit) -> str:
@@ -151,7 +155,9 @@ def _unforeseen(visit: Visit, error: Exception) -> NamaskahError:
 
 
 async def _send(visit: Visit, send: Send, page: Page) -> None:
-    headers = [*page.headers, *_ALWAYS, (b"content-type", page.content_type), (b"content-length", b"%d" % len(page.body))]
+    headers = [*page.headers, *_ALWAYS, (b"content-type", page.content_type)]
+    if page.status != _NOT_MODIFIED:  # whose length would be that of what is not sent
+        headers.append((b"content-length", b"%d" % len(page.body)))
     if not any(name == b"cache-control" for name, _ in page.headers):
         headers.append(_NO_STORE)
     if visit.secure:

@@ -21,7 +21,7 @@ class _Asset(NamedTuple):
 def _read() -> tuple[dict[str, str], dict[str, _Asset]]:
     """The address of each file, and each file by its address."""
     addresses, assets = {}, {}
-    for name in ("app.css", "app.js", "icon.svg"):
+    for name in ("app.css", "app.js", "icon.svg", "status.css"):
         content = resources.files("namaskah.web").joinpath("assets", name).read_bytes()
         stem, _, kind = name.partition(".")
         address = f"{PREFIX}{stem}.{hashlib.sha256(content).hexdigest()[:12]}.{kind}"

@@ -28,6 +28,11 @@ def _environment() -> Environment:
 _TEMPLATES: Final = _environment()
 
 
+def render(template: str, **values: Any) -> str:
+    """A template that knows of no visitor: everybody gets the same."""
+    return _TEMPLATES.get_template(template).render({"user": None, "token": "", "livemode": True} | values)
+
+
 def page(visit: Visit, template: str, *, status: int = 200, headers: Headers = (), **values: Any) -> Page:
     """A template with its values and with what every page knows of the visit."""
     frame: dict[str, Any] = {"user": visit.user, "token": visit.form_token() if visit.user else "", "livemode": True}
