@@ -100,7 +100,9 @@ class Application(FastAPI):
     async def _health(self) -> JSONResponse:
         if self._platform is None:
             return JSONResponse({"status": "unavailable", "version": __version__}, 503, {"retry-after": "2"})
-        answer = await health(self._platform.db, self.started_at, __version__)
+        store = self._platform.store
+        cache = "none" if store is None else store.state
+        answer = await health(self._platform.db, self.started_at, __version__, cache=cache)
         gone = answer["status"] == "unavailable"
         return JSONResponse(answer, 503 if gone else 200, {"retry-after": "2"} if gone else None)
 

@@ -9,6 +9,7 @@ from namaskah.core.crypto import Vault
 from namaskah.core.db import Database
 from namaskah.core.events import Hub
 from namaskah.core.key_check import check_key
+from namaskah.core.redis_store import RedisStore
 from namaskah.core.settings import Settings
 from namaskah.core.signals import Signals
 from namaskah.core.statements import Statements
@@ -31,6 +32,8 @@ class Platform:
     catalogue: Catalogue
     providers: Providers
     inbound_secrets: Secrets
+    # What the processes share beside the database; None where there is no Redis.
+    store: RedisStore | None
     board: Board
 
     @classmethod
@@ -41,9 +44,11 @@ class Platform:
         signals = Signals(url)
         vault = Vault(settings.key_bytes)
         hub = Hub(db, signals)
+        store = None if settings.redis is None else RedisStore(settings.redis)
         platform = cls(
             settings=settings, db=db, signals=signals, vault=vault, hub=hub, keys=KeyRing(db, signals),
-            catalogue=Catalogue(db, signals), providers=providers or Providers(), inbound_secrets=Secrets(db, vault),
+            catalogue=Catalogue(db, signals, store), providers=providers or Providers(), inbound_secrets=Secrets(db, vault),
+            store=store,
             board=Board(partial(read_report, db)),
         )  # fmt: skip
         try:
@@ -52,6 +57,8 @@ class Platform:
             await db.close()
             raise
         await signals.start()
+        if store is not None:
+            store.start()
         hub.start()
         await platform.keys.start()
         return platform
@@ -62,4 +69,6 @@ class Platform:
         await self.signals.stop()
         await self.keys.stop()
         await self.catalogue.stop()
+        if self.store is not None:
+            await self.store.stop()
         await self.db.close()
