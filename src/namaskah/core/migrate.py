@@ -40,7 +40,7 @@ DO $$ DECLARE one regprocedure; BEGIN
     LOOP EXECUTE 'GRANT EXECUTE ON FUNCTION ' || one || ' TO {APP_ROLE}'; END LOOP;
 END $$;
 REVOKE UPDATE, DELETE, TRUNCATE ON transactions, entries, hold_resolutions, audit_log FROM {APP_ROLE};
-REVOKE INSERT, UPDATE, DELETE ON ledger_accounts, alembic_version FROM {APP_ROLE};
+REVOKE INSERT, UPDATE, DELETE ON ledger_accounts, alembic_version, archived_orders FROM {APP_ROLE};
 """
 
 

@@ -80,6 +80,17 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
           AND (v.charged <> (v.status = 'completed') OR v.charged <> (v.code_received_at IS NOT NULL)
             OR (v.status = 'completed'
                AND NOT EXISTS (SELECT FROM messages m WHERE m.verification_id = v.id AND m.has_code AND NOT m.late)))"""),
+    ("what was paid for archived orders is carried forward", """
+        SELECT coalesce(t.id, a.carried_by), coalesce(a.captured, 0) + coalesce(t.amount_micros, 0)
+        FROM (SELECT carried_by, sum(price_micros)::bigint AS captured FROM archived_orders
+              WHERE status = 'completed' GROUP BY carried_by) a
+        FULL JOIN (SELECT id, amount_micros FROM transactions WHERE type = 'debit' AND actor_id = 'archive') t
+            ON t.id = a.carried_by
+        WHERE $1::timestamptz = 'epoch' AND coalesce(a.captured, 0) + coalesce(t.amount_micros, 0) <> 0"""),
+    ("an archived order is in no other place", """
+        SELECT a.verification_id, a.price_micros FROM archived_orders a
+        WHERE $1::timestamptz = 'epoch' AND (EXISTS (SELECT FROM verifications v WHERE v.id = a.verification_id)
+          OR EXISTS (SELECT FROM transactions t WHERE t.id IN (a.hold_id, a.end_id)))"""),
     ("no payment is credited twice", """
         SELECT provider || ' ' || reference, sum(amount_micros)::bigint FROM payment_logs
         WHERE transaction_id IS NOT NULL AND $1::timestamptz IS NOT NULL GROUP BY provider, reference HAVING count(*) > 1"""),
