@@ -50,6 +50,13 @@ async def waited(store: RedisStore, calls: int) -> float:
     return total
 
 
+async def finds(store: RedisStore, value: bytes | None) -> None:
+    """A busy machine may make it miss a beat."""
+    async with asyncio.timeout(5):
+        while store.state != "ok" or await store.get("key", Budget(None)) != value:
+            await asyncio.sleep(0.005)
+
+
 async def test_nothing_is_asked_before_it_has_answered_once(server: RedisServer) -> None:
     store = RedisStore(server.url)
     assert store.state == "down"
@@ -77,12 +84,10 @@ async def test_one_that_accepts_and_never_answers_is_waited_for_by_nobody() -> N
 
 
 async def test_what_was_written_is_found_until_it_ends(store: RedisStore) -> None:
-    store.put_soon("key", b"\x00value", 0.2)
+    store.put_soon("key", b"\x00value", 1)
     await store.written()
-    assert await store.get("key", Budget(None)) == b"\x00value"
-    async with asyncio.timeout(2):
-        while await store.get("key", Budget(None)) is not None:
-            await asyncio.sleep(0.02)
+    await finds(store, b"\x00value")
+    await finds(store, None)
 
 
 async def test_one_that_was_killed_is_used_again_within_five_seconds(store: RedisStore, server: RedisServer) -> None:
@@ -94,10 +99,10 @@ async def test_one_that_was_killed_is_used_again_within_five_seconds(store: Redi
     server.start()
     await becomes(store, "ok", within=5)
     assert metrics.CACHE_BREAKER._value.get() == 0
-    assert await store.get("key", Budget(None)) is None
+    await finds(store, None)
     store.put_soon("key", b"value", 10)
     await store.written()
-    assert await store.get("key", Budget(None)) == b"value"
+    await finds(store, b"value")
 
 
 async def test_one_that_hangs_costs_a_request_fifty_milliseconds_and_then_nobody(store: RedisStore, server: RedisServer) -> None:
@@ -190,5 +195,5 @@ async def test_debians_redis_does_as_well() -> None:
         await becomes(store, "ok")
         store.put_soon("key", b"value", 60)
         await store.written()
-        assert await store.get("key", Budget(None)) == b"value"
+        await finds(store, b"value")
         await store.stop()

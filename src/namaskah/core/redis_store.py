@@ -25,6 +25,8 @@ _STEADY_SECONDS: Final = 5.0
 # A server that had less than this is not to blame, nor is one whose answer our busy loop was so much too late to look at.
 _ENOUGH_SECONDS: Final = 0.025
 _LATE_SECONDS: Final = 0.02
+# So many in a row are too many for that.
+_UNANSWERED: Final = 3
 _CONNECTIONS: Final = 4
 # Values that wait to be written; more are dropped, because a cache may forget.
 _WAITING: Final = 128
@@ -71,6 +73,7 @@ class RedisStore:
         self._up_since = 0.0
         self._ask_now = asyncio.Event()
         self._said_down = False
+        self._unanswered = 0
         self._waiting: asyncio.Queue[tuple[str, bytes, float]] = asyncio.Queue(_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -107,13 +110,16 @@ class RedisStore:
                 found = await self._client.get(key)
         except Exception as error:
             now = perf_counter()
+            self._unanswered += 1
             ours = now - asked < _ENOUGH_SECONDS or now - started > left + _LATE_SECONDS
-            self._failed("get", error, blame=not (isinstance(error, TimeoutError) and ours))
+            excused = isinstance(error, TimeoutError) and ours and self._unanswered < _UNANSWERED
+            self._failed("get", error, blame=not excused)
             return None
         finally:
             seconds = perf_counter() - started
             spent.seconds += seconds
             metrics.CACHE_SECONDS.observe(seconds)
+        self._unanswered = 0
         return found if isinstance(found, bytes) else None
 
     def put_soon(self, key: str, value: bytes, seconds: float) -> None:
