@@ -25,14 +25,22 @@ from namaskah.core.jobs import Handler, JobRunner
 from namaskah.core.settings import Settings
 from namaskah.inbound.poll import poll_due, seconds_to_next_poll
 from namaskah.inbound.sweep import handle_left_over
+from namaskah.ops.figures import Figures
 from namaskah.ops.minutes import note_worker
 from namaskah.ops.roll_up import roll_up
 from namaskah.platform import Platform
 from namaskah.verifications.expire import BATCH, expire_due, seconds_to_next
 from namaskah.verifications.reconcile import reconcile
-from namaskah.verifications.retention import erase_messages, forget_events, forget_idempotency_keys, mask_numbers
+from namaskah.verifications.retention import (
+    erase_messages,
+    forget_ended_work,
+    forget_events,
+    forget_idempotency_keys,
+    mask_numbers,
+)
 from namaskah.verifications.upstream import upstream_jobs
 from namaskah.wallet.check import check
+from namaskah.wallet.forget_checks import forget_checks
 
 _log = structlog.get_logger()
 _SEEN = """
@@ -49,6 +57,9 @@ class Worker:
         self._platform = platform
         self._db = platform.db
         self.id = f"{socket.gethostname()}:{os.getpid()}:{new_id('wrk')[-6:]}"
+        self._figures = Figures(
+            platform.db, platform.providers, data_dir=platform.settings.data_dir, public_url=platform.settings.public_url
+        )
         handlers = _handlers(platform.settings, platform)
         self._jobs = JobRunner(platform.db, {k: handler for k, handler in handlers.items() if k not in _EVERY}, {})
         # Each has a loop of its own: the nightly check of the ledger may take half an hour, which nothing else waits for.
@@ -56,7 +67,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set; returns when every loop has finished what it was doing."""
-        loops = (self._sweep, self._poll, self._left_over, self._reconcile, self._run_jobs, self._heartbeat)
+        loops = (self._sweep, self._poll, self._left_over, self._reconcile, self._run_jobs, self._heartbeat, self._tell_figures)
         steps: dict[str, Callable[[], Awaitable[float]]] = {loop.__name__: loop for loop in loops}
         steps |= {kind: partial(self._run_chore, runner) for kind, runner in self._chores.items()}
         await asyncio.gather(*(self._for_ever(name, step, stop) for name, step in steps.items()))
@@ -121,6 +132,9 @@ class Worker:
     async def _run_chore(self, runner: JobRunner) -> float:
         return 0.0 if await runner.run_due() else 1.0
 
+    async def _tell_figures(self) -> float:
+        return await self._figures.tell_due()
+
     async def _heartbeat(self) -> float:
         await self._db.execute(_SEEN, self.id, __version__)
         await note_worker(self._db, instance=self.id)
@@ -163,6 +177,8 @@ def _handlers(settings: Settings, platform: Platform) -> dict[str, Handler]:
         await forget_events(db, days=settings.message_retention_days)
         await forget_idempotency_keys(db, days=settings.idempotency_days)
         await mask_numbers(db, days=settings.number_mask_days)
+        await forget_ended_work(db)
+        await forget_checks(db)
 
     return {
         "offers_refresh": offers, "ledger_check": ledger, "ledger_check_full": ledger_full, "retention": retention,
