@@ -18,8 +18,7 @@ test: .venv/dev.stamp .venv/servers.stamp ## Run all tests, with the servers the
 	@$(BIN)/pytest -n auto $(ARGS)
 
 lint: .venv/dev.stamp ## Check style, types and import rules
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
@@ -34,6 +33,9 @@ bench: .venv/dev.stamp ## Measure every row of the performance table beside its 
 baseline: .venv/run.stamp ## Measure a running instance and compare with the last time (ARGS="--url ...")
 	@$(BIN)/namaskah baseline $(ARGS)
 
+load: .venv/dev.stamp ## Play 100, 500 and 1,000 users on the real flow and print every step's times (ARGS="--users 50")
+	@$(BIN)/python -m bench.load $(ARGS)
+
 wheel: .venv/dev.stamp ## Build the wheel into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist
 
@@ -45,15 +47,13 @@ clean: ## Remove what can be made again; the data in .data/ stays
 	@rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/run.stamp: requirements.lock pyproject.toml scripts/setup
-	@scripts/setup requirements.lock
-	@touch $@
+	@scripts/setup requirements.lock && touch $@
 
 .venv/dev.stamp: requirements-dev.lock pyproject.toml scripts/setup
-	@scripts/setup requirements-dev.lock
-	@touch $@ .venv/run.stamp
+	@scripts/setup requirements-dev.lock && touch $@ .venv/run.stamp
 
 # Fetched here, in one go; without them the tests that need them fail and say what to install.
 .venv/servers.stamp: scripts/servers .venv/dev.stamp
 	@scripts/servers && touch $@ || true
 
-.PHONY: help run demo test lint check format bench baseline wheel lock clean
+.PHONY: help run demo test lint check format bench load baseline wheel lock clean

@@ -197,8 +197,6 @@ class User:
             await run.pause(max(run.orders.think, 0.2))
             return
         await run.step("home", self._home)
-        if not run.orders.source_id:
-            await run.step("refill", self._refill)
         run.users += 1
         purchases = 0
         while not run.over.is_set() and (not run.orders.purchases_a_session or purchases < run.orders.purchases_a_session):
@@ -208,6 +206,9 @@ class User:
 
     async def _purchase(self) -> None:
         run, chance = self._run, self._chance
+        if not run.orders.source_id:
+            # The users of a test account share its wallet.
+            await run.step("refill", self._refill)
         for name, work, thinks in (
             ("offers", self._offers, True), ("buy", self._buy, True), ("code", self._read_code_of_purchase, not run.orders.source_id),
             ("history", self._history, True),

@@ -98,7 +98,7 @@ def web(url: str, *, processes: int = 1, app: str = "namaskah", more: dict[str, 
             stack.callback(process.stop)
             started.append(process)
         for process in started:
-            with urllib.request.urlopen(f"http://127.0.0.1:{process.port}/livez", timeout=30):
+            with urllib.request.urlopen(f"http://127.0.0.1:{process.port}/livez", timeout=120):
                 pass
         yield started
 

@@ -86,6 +86,12 @@ def test_the_levels_reach_what_their_names_say_and_sign_in_no_faster_than_one_ad
     assert MADE["config"]["phases"][-1]["arrivalRate"] * session >= 100
 
 
+def test_every_list_of_phases_has_the_same_fields_because_artillery_merges_them_by_place() -> None:
+    lists = [MADE["config"]["phases"], *(one["phases"] for one in MADE["config"]["environments"].values())]
+    shapes = [[sorted(phase) for phase in phases] for phases in lists]
+    assert shapes == [[["arrivalRate", "duration", "name", "rampTo"]] * 2] * len(lists)
+
+
 def test_no_secret_stands_in_the_file() -> None:
     text = FILE.read_text()
     assert set(re.findall(r"\$env\.(\w+)", text)) == {"LOAD_EMAIL", "LOAD_PASSWORD", "LOAD_KEY"}
