@@ -8,6 +8,7 @@ from namaskah.catalog.prices import Catalogue
 from namaskah.core.crypto import Vault
 from namaskah.core.db import Database
 from namaskah.core.events import Hub
+from namaskah.core.hang import HangWatch
 from namaskah.core.key_check import check_key
 from namaskah.core.redis_store import RedisStore
 from namaskah.core.settings import Settings
@@ -35,6 +36,7 @@ class Platform:
     # What the processes share beside the database; None where there is no Redis.
     store: RedisStore | None
     board: Board
+    hang_watch: HangWatch
 
     @classmethod
     async def open(cls, settings: Settings, url: str, *, providers: Providers | None = None) -> "Platform":
@@ -50,6 +52,7 @@ class Platform:
             catalogue=Catalogue(db, signals, store), providers=providers or Providers(), inbound_secrets=Secrets(db, vault),
             store=store,
             board=Board(partial(read_report, db)),
+            hang_watch=HangWatch(db, signals),
         )  # fmt: skip
         try:
             await check_key(db, vault)
@@ -60,11 +63,13 @@ class Platform:
         if store is not None:
             store.start()
         hub.start()
+        platform.hang_watch.start()
         await platform.keys.start()
         return platform
 
     async def close(self) -> None:
         """Ends everything that was opened, the database last."""
+        await self.hang_watch.stop()
         await self.hub.stop()
         await self.signals.stop()
         await self.keys.stop()

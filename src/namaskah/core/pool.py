@@ -26,6 +26,8 @@ class Pool:
         # Who waits gets a connection, or None: then there is room for a new one.
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._closed = False
+        # The server hangs: nobody is to wait for it.
+        self._shut = False
 
     def take_now(self) -> Connection | None:
         """A connection that is free at this moment, without waiting."""
@@ -45,7 +47,7 @@ class Pool:
         """
         async with asyncio.timeout(seconds):
             while True:
-                if self._closed:
+                if self._closed or self._shut:
                     raise asyncpg.InterfaceError("the pool is closed")
                 connection = self.take_now()
                 if connection is None and self._size < self._max_size:
@@ -80,6 +82,24 @@ class Pool:
         self._closed = True
         for connection in (*self._free, *self._out):
             connection.terminate()
+
+    def shut(self) -> None:
+        """The server hangs: ends every wait for it, and refuses new ones until `open_again`."""
+        self._shut = True
+        while self._hand_on(None):
+            pass
+        free, self._free = self._free, []
+        self._size -= len(free)
+        for connection in (*free, *self._out):
+            connection.terminate()
+
+    def open_again(self) -> None:
+        """The server answers."""
+        self._shut = False
+
+    async def connect_anew(self) -> Connection:
+        """A connection outside the pool, for a question that nobody waits for; the caller ends it."""
+        return await self._connect()
 
     @property
     def busy(self) -> int:
