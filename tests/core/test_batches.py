@@ -2,7 +2,7 @@
 
 import json
 
-from namaskah.core.batches import AIM_SECONDS, LEAST, MOST, REST_SECONDS, Pace, in_batches
+from namaskah.core.batches import AIM_SECONDS, LEAST, MOST, REST_SECONDS, RESTS, Pace, in_batches
 
 _STEP = """
 WITH old AS MATERIALIZED (SELECT ctid, at FROM things WHERE at >= $2::timestamptz AND at < now() - $3::text::interval ORDER BY at LIMIT $1
@@ -14,7 +14,7 @@ SELECT count(*), max(at) FROM old
 def test_a_slow_machine_gets_smaller_steps_and_longer_rests():
     pace = Pace()
     before = pace.size
-    assert pace.observe(AIM_SECONDS * 10) == AIM_SECONDS * 10
+    assert pace.observe(AIM_SECONDS * 10) == AIM_SECONDS * 10 * RESTS
     assert pace.size == before / 2
     for _ in range(20):
         pace.observe(1.0)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from namaskah.cli import accounts, baseline, catalogue, database, db_report, extract, inventory, money, serve, status
+from namaskah.cli import accounts, archive, baseline, catalogue, database, db_report, extract, inventory, money, serve, status
 from namaskah.cli.output import FAILED, CommandFailed, complain, example, explanation, say
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ def namaskah(
     """
 
 
-for module in (serve, database, db_report, accounts, money, catalogue, inventory, status, extract, baseline):
+for module in (serve, database, db_report, accounts, money, archive, catalogue, inventory, status, extract, baseline):
     module.register(app)
 
 
