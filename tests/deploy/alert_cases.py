@@ -102,6 +102,8 @@ REQUIRED: Final = (
     Case("DatabaseErrors", "11 errors six minutes ago", False, database_errors("0x94 11x100")),
     Case("DatabaseErrors", "a process was started anew and met 3 errors", False, database_errors("50x110 3x20")),
     Case("DatabaseErrors", "a process was started anew and met 12 errors", True, database_errors("50x110 12x20")),
+    Case("DatabaseErrors", "a process that had met fewer was started anew and met 12 errors", True,
+         database_errors("6x110 0x2 12x20")),
     Case("DatabaseErrors", "a thousand errors long ago", False, database_errors("1000x200")),
 )  # fmt: skip
 
@@ -144,6 +146,10 @@ OBJECTIVES: Final = (
          refunds("60.0", "0+100x100 10099+100x100", "0+100x200"), "26m"),
     Case("RefundsOverAMinute", "it was twenty minutes ago", False,
          refunds("60.0", "0+100x100 10099+100x200", "0+100x300"), "50m"),
+    Case("RefundsOverAMinute", "the first refunds after a start came late", True,
+         refunds("60.0", "_x100 0x100", "_x100 7x100"), "28m"),
+    Case("RefundsOverAMinute", "the first refunds after a start came in time", False,
+         refunds("60.0", "_x100 7x100", "_x100 7x100"), "28m"),
     Case("RefundsOverAMinute", "all come within a minute", False, refunds("60.0", "0+100x200", "0+100x200")),
 )  # fmt: skip
 
