@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from prometheus_client import Counter, Gauge, Histogram
 
 import namaskah
 from namaskah.api.operations import OPERATIONS
 from namaskah.cli.commands import app
+from namaskah.core import metrics
 from namaskah.core.errors import NamaskahError
 from namaskah.core.settings import Settings
 from namaskah.providers.sandbox import SANDBOX_SERVICES
@@ -47,6 +49,18 @@ def settings() -> dict[str, str]:
         return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
     return {str(field.alias or name).upper(): written(field.default) for name, field in Settings.model_fields.items()}
+
+
+def metric_rows() -> dict[str, tuple[str, ...]]:
+    """Each metric's name with its kind, its labels and its meaning."""
+    found = {}
+    for metric in vars(metrics).values():
+        if isinstance(metric, (Counter, Gauge, Histogram)):
+            (told,) = metric.describe()
+            name = told.name + ("_total" if told.type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+            found[name] = (told.type, labels, told.documentation)
+    return found
 
 
 def all_errors() -> set[type[NamaskahError]]:
@@ -83,6 +97,11 @@ def commands() -> dict[str, list[str]]:
             yield from below(f"{name} {word}", one)
 
     return dict(below("namaskah", typer.main.get_command(app)))
+
+
+def test_every_metric_is_documented_with_its_labels() -> None:
+    rows = {row[0].strip("`"): tuple(row[1:]) for row in rows_of("docs/metrics.md") if named_in_code(row[0])}
+    assert rows == metric_rows()
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
