@@ -99,6 +99,18 @@ async def test_a_flood_is_turned_away_and_leaves_nothing_behind(monkeypatch: pyt
     assert await hash_password("x7Kq!mWz")
 
 
+async def test_where_hashing_is_slow_nobody_is_kept_waiting_for_long_and_it_is_noticed_when_it_is_quick_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As on a machine that is busy with other things: three seconds each, two at once, so the fifth would wait for six.
+    monkeypatch.setattr(passwords, "_seconds_each", 3.0)
+    results = await asyncio.gather(*(hash_password("x7Kq!mWz") for _ in range(8)), return_exceptions=True)
+    assert [isinstance(result, SignInBusy) for result in results] == [False] * 4 + [True] * 4
+    while passwords._seconds_each > 1.0:
+        await hash_password("x7Kq!mWz")
+    assert len(await asyncio.gather(*(hash_password("x7Kq!mWz") for _ in range(8)))) == 8
+
+
 async def test_an_account_that_does_not_exist_costs_as_much_time_as_one_that_does() -> None:
     stored = await hash_password("x7Kq!mWz")
     await verify_password(None, "warm up")

@@ -166,6 +166,7 @@ async def test_no_log_line_names_who_tried(database: Database, anna: User) -> No
     with structlog.testing.capture_logs() as lines:
         await fail(database, 12, email="someone@example.com")
         await attempt(database, address="198.51.100.7")
-    assert {line["event"] for line in lines} == {"sign_in_refused", "signed_in"}
+    # A busy machine may also find statements slow.
+    assert {line["event"] for line in lines} - {"slow_statement"} == {"sign_in_refused", "signed_in"}
     for canary in ("example.com", "wrong guess", "x7Kq", "192.0.2", "198.51"):
         assert canary not in str(lines)

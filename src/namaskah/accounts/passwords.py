@@ -7,6 +7,7 @@ slow.
 
 import asyncio
 import secrets
+import time
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +26,15 @@ LONGEST: Final = 256
 AT_ONCE: Final = 2
 # At 20 ms each and two at once the last of them waits about a second.
 MAX_WAITING: Final = 100
+# On a machine that is busy with other things a hash takes many times as long; nobody is kept waiting for longer than this.
+LONGEST_WAIT_SECONDS: Final = 5.0
 
 # OWASP's password storage cheat sheet: argon2id, 19 MiB, two passes, one lane.
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
 _THREADS: Final = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="argon2")
 _waiting = 0
+# What a hash took lately, waiting for the processor included.
+_seconds_each = 0.02
 T = TypeVar("T")
 
 
@@ -72,14 +77,23 @@ def is_outdated(stored: str) -> bool:
 
 
 async def _in_thread(function: Callable[..., T], *args: str) -> T:
-    global _waiting
-    if _waiting >= MAX_WAITING:
+    global _seconds_each, _waiting
+    # Whoever finds a free thread is always let in, so that a machine that has become quick again is noticed.
+    too_long = _waiting >= AT_ONCE and _waiting / AT_ONCE * _seconds_each > LONGEST_WAIT_SECONDS
+    if _waiting >= MAX_WAITING or too_long:
         raise SignInBusy(retry_after=2)
     _waiting += 1
     try:
-        return await asyncio.get_running_loop().run_in_executor(_THREADS, function, *args)
+        result, seconds = await asyncio.get_running_loop().run_in_executor(_THREADS, _timed, function, *args)
+        _seconds_each += (seconds - _seconds_each) / 10
+        return result
     finally:
         _waiting -= 1
+
+
+def _timed(function: Callable[..., T], *args: str) -> tuple[T, float]:
+    started = time.monotonic()
+    return function(*args), time.monotonic() - started
 
 
 def _hash(password: str) -> str:

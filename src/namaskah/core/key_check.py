@@ -19,5 +19,9 @@ class WrongSecretKey(Exception):
 async def check_key(db: Db, vault: Vault) -> None:
     """Raises WrongSecretKey when the database's texts and secrets were encrypted with another key."""
     mark = vault.keyed_hash("namaskah secret key mark").hex()
-    if await db.fetchval(_MARK, mark) != mark:
+    found = await db.fetchval(_MARK, mark)
+    if found is None:
+        # Another process wrote it after this statement had begun: there, but not yet to be seen by it.
+        found = await db.fetchval(_MARK, mark)
+    if found != mark:
         raise WrongSecretKey((WrongSecretKey.__doc__ or "").strip())
