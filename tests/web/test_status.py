@@ -132,8 +132,9 @@ async def test_when_the_database_goes_the_last_figures_stay_and_say_from_when_th
     assert before["page"]["stale_since"] is None
     monkeypatch.setattr(board, "FRESH_SECONDS", 0.0)
     await platform.db.pool.close()
-    await visitor.open("/status")
-    await platform.board._task
+    for _ in range(2):
+        await visitor.open("/status")
+        await platform.board._task
     page = await visitor.open("/status")
     assert page.status_code == 200
     for words in ("There is an outage.", "we cannot read our own measurements", "Before"):

@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What is known. `lost_at`: since when it cannot be read any more; None while it can."""
+    """What is known. `lost_at`: since when it cannot be read any more; None while it can, and after a single failure."""
 
     report: Report | None
     lost_at: datetime | None
@@ -38,6 +38,7 @@ class Board:
         self._read = read
         self._reading = Reading(None, None)
         self._read_at = self._tried_at = -OLD_SECONDS
+        self._failing_since: datetime | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def current(self) -> Reading:
@@ -72,8 +73,11 @@ class Board:
                 report = await self._read()
         except Exception as error:  # whatever it is, the page must stay
             _log.warning("status_not_read", error=type(error).__name__)
-            if self._reading.lost_at is None:
-                self._reading = Reading(self._reading.report, utcnow())
+            if self._failing_since is None:
+                self._failing_since = utcnow()
+            elif self._reading.lost_at is None:
+                # Once may be a hiccup, which is no reason to tell the world of an outage.
+                self._reading = Reading(self._reading.report, self._failing_since)
         else:
-            self._reading = Reading(report, None)
+            self._reading, self._failing_since = Reading(report, None), None
             self._read_at = time.monotonic()
