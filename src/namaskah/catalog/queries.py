@@ -59,15 +59,19 @@ CROSS JOIN (SELECT discount_bp FROM users u JOIN plans ON plans.slug = u.plan WH
 ORDER BY s.slug, c.code, page.operator
 """
 
-# Of one service ($1), for every plan. A service without offers is one row of nulls, an unknown one none.
+# Of one service ($1), for every plan: the steps of price_micros, so that what the plans share is worked out once. A service
+# without offers is one row of nulls, an unknown one none.
 _OF_SERVICE: Final = """
 WITH offered AS MATERIALIZED ({offers})
 SELECT p.plans, c.code, o.operator, o.stock, o.sample_size, o.delivered, o.median_seconds,
-       ARRAY(SELECT price_micros(s, c, o.operator, discount_bp) FROM unnest(p.discounts) WITH ORDINALITY AS d (discount_bp, place)
-             ORDER BY place) AS prices
+       ARRAY(SELECT discounted_micros(l.micros, discount_bp)
+             FROM unnest(p.discounts) WITH ORDINALITY AS d (discount_bp, place) ORDER BY place) AS prices
 FROM services s
 CROSS JOIN (SELECT array_agg(slug ORDER BY slug) AS plans, array_agg(discount_bp ORDER BY slug) AS discounts FROM plans) p
 LEFT JOIN (offered o JOIN countries c ON c.code = o.country) ON o.id = s.id
+LEFT JOIN prices po ON po.service_id = s.id AND po.country = o.country AND po.operator = o.operator
+LEFT JOIN prices pc ON pc.service_id = s.id AND pc.country = o.country AND pc.operator = ''
+CROSS JOIN LATERAL list_price_micros(coalesce(po.price_micros, pc.price_micros), s.base_price_micros, c.price_factor_bp) l (micros)
 WHERE s.slug = $1
 ORDER BY c.code, o.operator
 """

@@ -201,7 +201,7 @@ def _client(url: str) -> tuple[Any, type[Exception]]:
     from redis.exceptions import ResponseError
 
     pool = BlockingConnectionPool.from_url(
-        url, max_connections=_CONNECTIONS, timeout=QUIET_SECONDS, protocol=2, retry=Retry(NoBackoff(), 0),
+        url, max_connections=_CONNECTIONS + 2, timeout=QUIET_SECONDS, protocol=2, retry=Retry(NoBackoff(), 0),
         socket_connect_timeout=QUIET_SECONDS, socket_timeout=None, client_name="namaskah",
     )  # fmt: skip
     return Redis.from_pool(pool), ResponseError
