@@ -11,7 +11,7 @@ import pytest
 
 import namaskah
 from namaskah.core.db import Database, DatabaseGone
-from namaskah.core.migrate import is_current, migrate
+from namaskah.core.migrate import is_current, migrate, upgrade_tables
 from namaskah.prepare import prepare_database
 from namaskah.wallet.check import check
 from tests.factories import buy, customer, own_numbers, sms
@@ -86,6 +86,9 @@ async def test_the_required_index_is_there_and_valid(db, name, target):
     assert target in definition
 
 
+_LAST_OF_THE_INDEXES = "20261122_04"
+
+
 def _before_the_indexes() -> str:
     folder = Path(namaskah.__file__).parent / "migrations" / "versions"
     found = min(module for module in folder.glob("*.py") if "CREATE INDEX CONCURRENTLY" in module.read_text())
@@ -93,14 +96,13 @@ def _before_the_indexes() -> str:
 
 
 async def test_an_index_whose_building_was_interrupted_is_built_again(empty_database_url):
-    await prepare_database(empty_database_url)
+    await upgrade_tables(empty_database_url, _LAST_OF_THE_INDEXES)
     connection = await asyncpg.connect(empty_database_url)
     try:
         for name in ("idx_users_email_verified", "transactions_created"):
             await connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1::text::regclass", name)
         await connection.execute("UPDATE alembic_version SET version_num = $1", _before_the_indexes())
-        await connection.execute("UPDATE schema_state SET value = 'an older release' WHERE name = 'release'")
-        await migrate(empty_database_url)
+        await upgrade_tables(empty_database_url, _LAST_OF_THE_INDEXES)
         assert await connection.fetchval(_INDEX, "idx_users_email_verified") is not None
         assert await connection.fetchval(_INDEX, "transactions_created") is not None
     finally:

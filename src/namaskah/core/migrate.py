@@ -99,7 +99,7 @@ async def migrate(url: str) -> bool:
         if await _has_release(connection):
             return False
         if not await _is_ahead(connection):
-            await _upgrade(url)
+            await upgrade_tables(url)
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '5s'")
             for name, text in function_files():
@@ -152,7 +152,8 @@ async def _is_ahead(connection: Any) -> bool:
     return found is not None and found not in known
 
 
-async def _upgrade(url: str) -> None:
+async def upgrade_tables(url: str, to: str = "head") -> None:
+    """Runs the migrations up to a revision; functions and grants are what `migrate` adds."""
     # Imported here because Alembic and SQLAlchemy cost 0.4 s at every start, and are needed at one in a hundred.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -168,9 +169,9 @@ async def _upgrade(url: str) -> None:
 
     def run(connection: Connection) -> None:
         def steps(revision: Any, _context: Any) -> Any:
-            return script._upgrade_revs("head", revision)
+            return script._upgrade_revs(to, revision)
 
-        with EnvironmentContext(config, script, fn=steps, destination_rev="head") as environment:
+        with EnvironmentContext(config, script, fn=steps, destination_rev=to) as environment:
             environment.configure(connection=connection, transaction_per_migration=True)
             with environment.begin_transaction():
                 environment.run_migrations()
