@@ -166,7 +166,9 @@ class Application(FastAPI):
                 await asyncio.sleep(1.0)
         self._opened.set()
         if self._platform is not None:
-            work = [Recorder(self._platform.db).keep(stop), self._platform.board.keep_warm(stop)]
+            recorder = Recorder(self._platform.db)
+            await recorder.write()  # first, so that the status page finds this process at work
+            work = [recorder.keep(stop), self._platform.board.keep_warm(stop)]
             if self.settings.run_worker:
                 work.append(Worker(self._platform).run(stop))
             await asyncio.gather(*work)
