@@ -12,7 +12,6 @@ import pytest
 import namaskah
 from namaskah.core.db import Database, DatabaseGone
 from namaskah.core.migrate import is_current, migrate, upgrade_tables
-from namaskah.prepare import prepare_database
 from namaskah.wallet.check import check
 from tests.factories import buy, customer, own_numbers, sms
 
