@@ -19,6 +19,7 @@ from namaskah.baseline.target import Refused, Unreachable
 API: Final = "/api/v2"
 ROUNDS: Final = 5
 CONNECTIONS: Final = (1, 8, 32)
+# Of a turn; with few samples it is shorter.
 RAMP_SECONDS: Final = 0.4
 RAMP_TURNS: Final = 3
 # At most so many requests in a turn, however fast the instance is; never more than a part of its rate limit.
@@ -49,6 +50,7 @@ class Measurement:
         self._probe = probe
         self._samples = samples
         self._say = say
+        self._turn_seconds = min(RAMP_SECONDS, samples / 100)
         self._open: list[str] = []
         self._last_order = ""
         self.found = Measured()
@@ -183,7 +185,7 @@ class Measurement:
 
         async def ask() -> None:
             nonlocal left
-            while left > 0 and perf_counter() - began < RAMP_SECONDS:
+            while left > 0 and perf_counter() - began < self._turn_seconds:
                 left -= 1
                 answer = await self._probe.get(path, key=key)
                 if answer.status == 429:

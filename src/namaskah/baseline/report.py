@@ -28,12 +28,12 @@ table { border-collapse: collapse; inline-size: 100%; font-variant-numeric: tabu
 caption { text-align: start; font-weight: 600; padding-block-end: .5rem; }
 th, td { padding: .375rem .5rem; text-align: end; border-block-end: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: start; }
-svg { inline-size: 100%; block-size: auto; display: block; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+svg { inline-size: 100%; block-size: auto; display: block; } svg text { font: 13px system-ui, sans-serif; fill: var(--ink); }
 svg .said { fill: var(--soft); } .bar, .database { fill: var(--accent); } .application { fill: var(--second); }
 .network { fill: var(--third); } .bad { fill: var(--bad); } .good { fill: var(--good); } .noise { fill: var(--noise); }
 .line { stroke: var(--ink); stroke-width: 1.5; fill: none; } .limit { stroke: var(--bad); stroke-dasharray: 4 3; }
 .fine { color: var(--soft); font-size: .875rem; }
-dl { display: grid; grid-template-columns: auto 1fr; gap: .25rem 1rem; margin: 0; }
+dl { margin: 0; } dd + dt { margin-block-start: .5rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 """
 _COLUMNS: Final = (

@@ -144,7 +144,7 @@ def problem_of(answer: Answer, status: int, code: str, *, charged: object = Fals
     expect(kind == "application/problem+json", f"an error comes as {kind or 'nothing'} instead of application/problem+json")
     found = object_of(answer, status)
     expect(found.get("code") == code, f"the code is {found.get('code')} instead of {code}")
-    expect(found.get("charged") is charged, f"`charged` is {found.get('charged')} instead of {charged}")
+    expect(found.get("charged") == charged, f"`charged` is {found.get('charged')} instead of {charged}")
     expect(found.get("status") == status and found.get("title") and found.get("type"), "status, title or type is missing")
     expect(found.get("request_id") == answer.header("x-request-id"), "request_id is not that of the header X-Request-ID")
     return found

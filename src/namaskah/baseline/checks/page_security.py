@@ -3,6 +3,7 @@
 import asyncio
 import re
 import ssl
+import warnings
 from datetime import UTC, datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
@@ -170,7 +171,10 @@ async def _takes_old(bed: Bed) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1  # to see that it is refused
+    with warnings.catch_warnings():
+        # Nobody should speak it any more, which is just what is asked here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     try:
         async with asyncio.timeout(5):
             _, writer = await asyncio.open_connection(bed.target.host, bed.target.port, ssl=context)

@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import Final
 
 from namaskah.accounts.key_format import LIVE, TEST, checksum
-from namaskah.baseline.checks.bed import API, Bed, Check, expect, object_of, problem_of
+from namaskah.baseline.checks.bed import API, Bed, Check, Skipped, expect, object_of, problem_of
 from namaskah.baseline.probe import Answer
 from namaskah.baseline.target import Unreachable
 
@@ -46,17 +46,21 @@ async def bad_keys_are_refused(bed: Bed) -> None:
         problem_of(await bed.probe.get(f"{API}/wallet", authorization=given), 401, "invalid_api_key")
     for given in (f"Basic {bed.target.key}", bed.target.key):
         problem_of(await bed.probe.get(f"{API}/wallet", authorization=given), 401, "api_key_missing")
-    answer = await bed.probe.get(f"{API}/wallet?key={bed.target.key}", key=False)
-    expect(answer.status in (401, 422), f"a key in the address is answered with {answer.status}")
 
 
 async def a_revoked_key_is_refused(bed: Bed) -> None:
     """A test key makes test keys only, and a key that was revoked is refused within seconds."""
     problem_of(await bed.probe.post(f"{API}/api-keys", {"name": "check", "livemode": True}), 403, "live_key_needed")
-    made = await bed.post("/api-keys", {"name": "check, to be revoked at once", "livemode": False}, status=201)
+    answer = await bed.probe.post(f"{API}/api-keys", {"name": "check, to be revoked at once", "livemode": False})
+    if answer.status == 409:
+        raise Skipped("the account has as many keys as its plan allows: revoke one, or take another account")
+    made = object_of(answer, 201)
     authorization = f"Bearer {made['secret']}"
     try:
         object_of(await bed.probe.get(f"{API}/wallet", authorization=authorization), 200)
+        # Only this key, which is about to end: addresses stand in the logs of every server on the way.
+        answer = await bed.probe.get(f"{API}/wallet?key={made['secret']}", key=False)
+        expect(answer.status in (401, 422), f"a key in the address is answered with {answer.status}")
     finally:
         revoked = await bed.probe.ask("DELETE", f"{API}/api-keys/{made['id']}")
     expect(revoked.status == 204, f"revoking is answered with {revoked.status}")
