@@ -24,7 +24,7 @@ INDEXES: Final = (
     "idx_payment_logs_reference",
 )
 # What may only grow, whatever the application does.
-APPEND_ONLY: Final = ("transactions", "entries", "hold_resolutions", "audit_log")
+APPEND_ONLY: Final = ("transactions", "entries", "hold_resolutions", "archived_orders", "audit_log")
 
 
 class Finding(NamedTuple):
