@@ -103,7 +103,7 @@ DELIVERY_DAYS: Final = """
 WITH hours AS MATERIALIZED (
     SELECT s.category, h.country, (h.hour AT TIME ZONE 'UTC')::date AS day, h.settled, h.delivered, h.seconds
     FROM offer_hours h JOIN services s ON s.id = h.service_id
-    WHERE h.hour >= $1 AND h.settled > 0 AND NOT s.sandbox
+    WHERE h.hour >= $1 AND h.hour < $2 AND h.settled > 0 AND NOT s.sandbox
 ), sums AS (
     SELECT category, coalesce(country, '') AS country, day, sum(settled) AS settled, sum(delivered) AS delivered
     FROM hours GROUP BY GROUPING SETS ((category, day), (category, hours.country, day))
@@ -200,7 +200,10 @@ async def _delivered(connection: Any, progress: Progress, moment: datetime, offe
     begin = moment - refresh_offers.KEPT if progress.offers_to is None else progress.offers_to
     if offers is not None:
         progress.offers_to = msgspec.json.decode(offers, type=refresh_offers.Progress).rolled_to
-    await connection.execute(DELIVERY_DAYS, _day(begin))
+    day = _day(begin)
+    while day <= moment:  # one by one, so that no statement is long, however many days there are to make up for
+        await connection.execute(DELIVERY_DAYS, day, day + timedelta(days=1))
+        day += timedelta(days=1)
     await connection.execute(CLEAR_NOW)
     await connection.execute(DELIVERY_NOW, _hour(moment - RECENT), (moment - USUAL).date(), moment.date())
     progress.delivery_at = moment

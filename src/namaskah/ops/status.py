@@ -180,7 +180,7 @@ async def _delivery(db: Db, moment: datetime) -> list[Delivery]:
                 rate=whole.rate if whole else None,
                 usual=whole.usual if whole else None,
                 median_seconds=whole.median_seconds if whole else None,
-                days=[_delivery_day(day, days[category]) for day in _last_days(today)],
+                days=_delivery_days(days[category], today),
                 countries=[row for row in rows if row.country],
             )
         )
@@ -197,14 +197,19 @@ def _country(row: Any) -> CountryDelivery:
     )  # fmt: skip
 
 
-def _delivery_day(day: date, days: dict[date, tuple[int, int]]) -> DeliveryDay:
-    delivered, settled = days.get(day, (0, 0))
-    before = [days[day - timedelta(days=back)] for back in range(1, USUAL.days + 1) if day - timedelta(days=back) in days]
-    state = delivery_state(
-        delivered=delivered, settled=settled, usual_delivered=sum(one[0] for one in before),
-        usual_settled=sum(one[1] for one in before),
-    )  # fmt: skip
-    return DeliveryDay(date=day, state=state, rate=rate_of(delivered, settled))
+def _delivery_days(counts: dict[date, tuple[int, int]], today: date) -> list[DeliveryDay]:
+    """Each day beside the four weeks before it, whose sums move along."""
+    none = (0, 0)
+    first = today - timedelta(days=DAYS - 1)
+    usual = [sum(counts.get(first - timedelta(days=back), none)[part] for back in range(1, USUAL.days + 1)) for part in (0, 1)]
+    made = []
+    for day in _last_days(today):
+        delivered, settled = counts.get(day, none)
+        state = delivery_state(delivered=delivered, settled=settled, usual_delivered=usual[0], usual_settled=usual[1])
+        made.append(DeliveryDay(date=day, state=state, rate=rate_of(delivered, settled)))
+        leaving = counts.get(day - USUAL, none)
+        usual = [usual[0] + delivered - leaving[0], usual[1] + settled - leaving[1]]
+    return made
 
 
 def _incidents(rows: Any, moment: datetime) -> list[Incident]:

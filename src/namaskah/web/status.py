@@ -4,6 +4,7 @@ None of it asks the database in a request. Without a database the last reading i
 `copy_files` makes the same page as files for another host, which tells how old it is.
 """
 
+import asyncio
 import gzip
 import hashlib
 from collections.abc import Callable
@@ -48,7 +49,7 @@ class StatusPages:
     def __init__(self, get_platform: Callable[[], Platform]) -> None:
         self._get_platform = get_platform
         self._made_of: Reading | None = None
-        self._files: dict[str, _File] = {}
+        self._making: asyncio.Task[dict[str, _File]] | None = None
 
     async def answer(self, visit: Visit) -> Page:
         """The page, from memory. Raises MethodNotAllowed."""
@@ -61,10 +62,12 @@ class StatusPages:
             return _nothing_known(visit.path)
         if reading.report is None:
             return _nothing_known(visit.path)
-        if reading is not self._made_of:
-            made = files(reading.report, lost_at=reading.lost_at, public_url=platform.settings.public_url)
-            self._files, self._made_of = {path: _file(content) for path, content in made.items()}, reading
-        return _page(visit, self._files[visit.path])
+        if self._making is None or reading is not self._made_of:
+            # In a thread, because it takes tens of milliseconds, in which no code may wait.
+            self._made_of = reading
+            making = asyncio.to_thread(_packed_files, reading.report, reading.lost_at, platform.settings.public_url)
+            self._making = asyncio.create_task(making)
+        return _page(visit, (await asyncio.shield(self._making))[visit.path])
 
 
 def files(report: Report, *, lost_at: datetime | None, public_url: str) -> dict[str, bytes]:
@@ -108,6 +111,11 @@ def _values(report: Report, lost_at: datetime | None) -> dict[str, Any]:
 def _json(report: Report, *, page_url: str, lost_at: datetime | None, made_at: datetime | None = None) -> bytes:
     about = {"name": "Namaskah", "url": page_url, "made_at": made_at or utcnow(), "stale_since": lost_at}
     return msgspec.json.encode({"page": about, **msgspec.to_builtins(report, builtin_types=(datetime,))})
+
+
+def _packed_files(report: Report, lost_at: datetime | None, public_url: str) -> dict[str, _File]:
+    made = files(report, lost_at=lost_at, public_url=public_url)
+    return {path: _file(content) for path, content in made.items()}
 
 
 def _file(content: bytes) -> _File:

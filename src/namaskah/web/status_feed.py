@@ -11,11 +11,11 @@ from namaskah.web import status_words as words
 ITEMS: Final = 50
 _ATOM: Final = "http://www.w3.org/2005/Atom"
 _MINUTES_TO_LIVE: Final = 5
+Xml.register_namespace("atom", _ATOM)
 
 
 def feed(report: Report, *, page_url: str, feed_url: str) -> bytes:
     """The newest items first. An update's id never changes, so that a reader shows each once."""
-    Xml.register_namespace("atom", _ATOM)
     rss = Xml.Element("rss", version="2.0")
     channel = Xml.SubElement(rss, "channel")
     said = [
