@@ -82,6 +82,12 @@ def test_an_instance_that_is_not_there_is_one_clear_line(folder: Path):
     assert failed.stderr.count("\n") == 1
 
 
+def test_an_environment_without_a_file_is_not_taken_for_this_machine(folder: Path):
+    refused = call(folder, *PROGRAM, "--env", "production", NAMASKAH_TEST_KEY=new_secret(livemode=False))
+    assert refused.returncode == 2
+    assert "no file .env.production" in refused.stderr
+
+
 def test_without_the_package_it_says_how_to_get_it(folder: Path):
     copy = folder / "comprehensive_testing.py"
     shutil.copy(PROGRAM[1], copy)

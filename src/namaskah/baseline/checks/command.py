@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(name: str, file: Path | None) -> Mapping[str, str]:
-    """The file's settings below those of the environment. Raises Refused for a file that was named and is not there."""
+    """The file's settings below those of the environment. Raises Refused for a file of `--env-file` that is not there."""
     path = file or Path(f".env.{name}")
     if file is not None and not file.is_file():
         raise Refused(f"There is no file {file}.")
@@ -86,8 +86,12 @@ def _settings(name: str, file: Path | None) -> Mapping[str, str]:
 
 
 def _bed(given: argparse.Namespace, settings: Mapping[str, str]) -> Bed:
+    # Nobody who says `--env production` shall look at whatever runs on this machine.
+    known = "PORT" in settings or Path(f".env.{given.env}").is_file() or given.env_file is not None
     here = f"http://127.0.0.1:{settings.get('PORT') or _PORTS.get(given.env, 8000)}"
-    url = given.url or settings.get("PUBLIC_URL") or here
+    url = given.url or settings.get("PUBLIC_URL") or (here if known else "")
+    if not url:
+        raise Refused(f"There is no file .env.{given.env} in this folder: say with --url which instance is meant.")
     demo = _demo(settings) if url.startswith(("http://127.", "http://localhost")) else {}
     key = given.key or settings.get("NAMASKAH_TEST_KEY") or demo.get("test_key", "")
     email = settings.get("NAMASKAH_TEST_EMAIL") or demo.get("email", "")
