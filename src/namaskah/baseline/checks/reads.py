@@ -1,5 +1,6 @@
 """Checks of what can be read: health, catalogue, wallet, history, events, waiting reads, errors, and the API's description."""
 
+import asyncio
 import re
 from decimal import Decimal
 from time import perf_counter
@@ -14,7 +15,12 @@ _NOBODYS: Final = "ver_00000000000000000000000000"
 
 async def everything_is_healthy(bed: Bed) -> None:
     """Health, readiness and liveness say that all is well, with a worker."""
+    deadline = perf_counter() + bed.patience
     health = object_of(await bed.probe.get("/health", key=False), 200)
+    while health["status"] != "ok" and perf_counter() < deadline:
+        # One that has just started has not seen its worker yet.
+        await asyncio.sleep(0.5)
+        health = object_of(await bed.probe.get("/health", key=False), 200)
     expect(health["status"] == "ok", f"the status is {health['status']}")
     expect(health["database"]["ok"] is True, "the database does not answer")
     seen = health["worker_last_seen"]
