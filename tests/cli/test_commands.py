@@ -3,6 +3,8 @@
 import json
 import re
 import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from namaskah import __version__
 from namaskah.core.settings import Settings
-from tests.cli.conftest import Namaskah
+from tests.cli.conftest import Namaskah, environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,6 +136,24 @@ def test_migrate_a_second_time_changes_nothing(command: Namaskah, empty_database
         json.loads(command("migrate", "--json", DATABASE_URL=empty_database_url, ENVIRONMENT="test").stdout) for _ in range(2)
     ]
     assert answers == [{"changed": True}, {"changed": False}]
+
+
+def test_what_is_logged_stays_out_of_what_programs_read(namaskah: Namaskah) -> None:
+    made = namaskah("user", "create", "slow@example.com", "--json", SLOW_STATEMENT_SECONDS="0.000001")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["email"] == "slow@example.com"
+    assert "slow_statement" in made.stderr
+
+
+def test_serve_is_told_of_a_slow_preparation_in_json_alone(database_url: str, tmp_path: Path) -> None:
+    orders = json.dumps({"database_url": database_url, "demo": True}) + "\n"
+    settings = environment(SLOW_STATEMENT_SECONDS="0.000001", NAMASKAH_DATA_DIR=str(tmp_path), ENVIRONMENT="development")
+    ended = subprocess.run(
+        [sys.executable, "-m", "namaskah.cli.prepare"], input=orders, capture_output=True, text=True, timeout=60, env=settings
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["demo"]["email"] == "demo@namaskah.test"
+    assert "slow_statement" in ended.stderr
 
 
 def test_a_weak_password_makes_no_user(namaskah: Namaskah) -> None:

@@ -100,8 +100,18 @@ def with_database(work: Callable[[Instance], Awaitable[T]]) -> T:
     import asyncio
 
     settings = read_settings()
+    warn_on_stderr(settings)
     with reachable_url(settings) as url:
         return asyncio.run(_work(settings, url, work))
+
+
+def warn_on_stderr(settings: "Settings") -> None:
+    """Log lines go to standard error, because programs read standard output; left alone they would go there."""
+    from namaskah.core.logs import configure
+    from namaskah.core.statements import Statements
+
+    configure("pretty", level="WARNING")
+    Statements.slow_seconds = settings.slow_statement_seconds
 
 
 async def _work(settings: "Settings", url: str, work: Callable[[Instance], Awaitable[T]]) -> T:

@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 
-from namaskah.cli.connect import read_settings
+from namaskah.cli.connect import read_settings, warn_on_stderr
 from namaskah.cli.output import FAILED, complain, explanation
 
 
@@ -42,6 +42,7 @@ def main() -> int:
 
     orders = json.loads(sys.stdin.buffer.readline())
     try:
+        warn_on_stderr(read_settings())
         demo = asyncio.run(_prepare(orders["database_url"], demo=orders["demo"]))
     except WrongSecretKey as error:
         complain(f"error: {error}")
