@@ -26,6 +26,7 @@ class Load(msgspec.Struct, frozen=True):
     statuses: dict[str, int]
     client_us: float
     bytes_each: float
+    p10_ms: float = 0.0
 
 
 def request(
@@ -155,7 +156,7 @@ def main() -> None:
     times = sorted(client.seconds)
     result = Load(
         rate=count / took, p50_ms=times[count // 2] * 1000, p99_ms=times[int(count * 0.99)] * 1000, statuses=dict(client.statuses),
-        client_us=used / count * 1e6, bytes_each=client.received / count,
+        client_us=used / count * 1e6, bytes_each=client.received / count, p10_ms=times[count // 10] * 1000,
     )  # fmt: skip
     sys.stdout.write(msgspec.json.encode(result).decode())
 

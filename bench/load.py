@@ -1,7 +1,8 @@
 """`python -m bench.load`: virtual users on the real flow, in levels; prints a table for each and writes
-bench/results/load.json. Without --url it starts its own PostgreSQL, two web processes and the worker, and codes come by signed
-webhooks; with --url it asks an instance that runs already, in test mode only, as LOAD_EMAIL with LOAD_PASSWORD and the
-test key LOAD_KEY.
+bench/results/load.json, and load.md with the tables of docs/performance.md (load-some.* with --users, load-elsewhere.* with --url).
+
+Without --url it starts its own PostgreSQL, two web processes and the worker, and codes come by signed webhooks; with --url
+it asks an instance that runs already, in test mode only, as LOAD_EMAIL with LOAD_PASSWORD and the test key LOAD_KEY.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from rich.console import Console
 from bench.figures import RESULTS
 from bench.server import NoRoom
 from bench.stage import Elsewhere, Stage, StatementTimes, Usage, play, stage
-from bench.steps import Level, print_level, summed
+from bench.steps import Level, markdown, print_level, summed
 from bench.users import Account, Stretch
 
 # Users, seconds of think time.
@@ -49,9 +50,11 @@ def main() -> int:
         return 2
     where = "an instance that ran already, test mode" if options.url else "its own, PostgreSQL with fsync, worker, webhooks"
     report = Report(where, options.processes, os.cpu_count() or 1, round(os.getloadavg()[1], 1), found)
-    path = RESULTS.with_name("load.json")
+    # What one level says, or another instance, must not pass for the whole.
+    path = RESULTS.with_name("load-elsewhere.json" if options.url else "load-some.json" if options.users else "load.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    path.with_suffix(".md").write_text(markdown(found))
     console.print(f"{where}; {report.cores} cores, the generator included; load average of 5 minutes {report.load_average}")
     return 0 if all(level.holds for level in found) else 1
 

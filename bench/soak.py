@@ -39,9 +39,10 @@ SELECT relname AS name, pg_total_relation_size(relid) AS bytes, n_live_tup AS li
 FROM pg_stat_user_tables WHERE relname = ANY ($1)
 """
 _CONNECTIONS = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+# PostgreSQL's own processes remember plans and tables, each for itself, which takes the seldom used ones a while.
 # What grows by less than this over the whole run does not grow: share of its median, and absolutely.
 LIMITS: dict[str, tuple[float, float]] = {
-    "web_mb": (0.02, 2.0), "worker_mb": (0.02, 2.0), "postgres_mb": (0.05, 5.0), "connections": (0.0, 2.0), "files": (0.02, 4.0),
+    "web_mb": (0.02, 2.0), "worker_mb": (0.02, 2.0), "postgres_mb": (0.1, 10.0), "connections": (0.0, 2.0), "files": (0.02, 4.0),
     "p50_ms": (0.25, 2.0), "p99_ms": (0.5, 15.0),
 }  # fmt: skip
 

@@ -101,6 +101,31 @@ def _step(name: str, times: list[float], reasons: Counter[str], attempts: int) -
     return Step(name, attempts, round(reasons.total() / attempts, 5), *shown, dict(reasons))
 
 
+def markdown(levels: Iterable[Level]) -> str:
+    """The levels as the table of docs/performance.md, milliseconds."""
+    lines = ["| users | step | count | errors | average | p50 | p95 | p99 | max |", "| --- " * 9 + "|"]
+    for level in levels:
+        who = f"{level.users:,}" + ("" if level.think else ", no think time")
+        for row in level.steps:
+            times = " | ".join(f"{value:,.1f}" for value in (row.average, row.p50, row.p95, row.p99, row.max))
+            lines.append(f"| {who} | {row.step} | {row.count:,} | {row.errors:.2%} | {times} |")
+        lines.append(
+            f"| {who} | **all steps** | {level.requests_a_second:,.0f}/s, {level.purchases_a_second:.1f} purchases/s | {level.errors:.2%} |"
+            f" **{level.average:.1f}** | | | | |"
+        )
+    lines += [
+        "",
+        "| users | web | PostgreSQL | worker | generator | others on the machine | statements: slowest kind, over 50 ms |",
+        "| --- " * 7 + "|",
+    ]
+    for level in levels:
+        who = f"{level.users:,}" + ("" if level.think else ", no think time")
+        cores = " | ".join(f"{level.cores.get(name, 0):.2f}" for name in ("web", "postgres", "worker"))
+        statements = "" if level.statement_mean_ms is None else f"{level.statement_mean_ms:.1f} ms, {level.statements_slow:.3%}"
+        lines.append(f"| {who} | {cores} | {level.generator_cores:.2f} | {level.machine_busy:.2f} | {statements} |")
+    return "\n".join(lines) + "\n"
+
+
 def print_level(level: Level, console: Console) -> None:
     """The table for people."""
     think = f"{level.think:g} s of think time" if level.think else "no think time"

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from bench.steps import Level, place, print_level, summed
+from bench.steps import Level, markdown, place, print_level, summed
 from bench.users import Stretch
 
 
@@ -67,3 +67,12 @@ def test_places_in_sorted_times() -> None:
     assert place([], 0.99) == 0.0
     assert place([float(n) for n in range(1, 101)], 0.99) == 100.0
     assert place([float(n) for n in range(1, 101)], 0.5) == 51.0
+
+
+def test_the_table_for_the_documents_has_every_step_and_the_same_number_of_cells() -> None:
+    found = level(offers=1.0, buy=2.0)
+    found.cores = {"web": 0.5, "postgres": 0.25, "worker": 0.01}
+    lines = markdown([found]).splitlines()
+    assert [line.split("|")[2].strip() for line in lines[2:5]] == ["offers", "buy", "**all steps**"]
+    assert {line.count("|") for line in lines[:5]} == {10} and {line.count("|") for line in lines[6:]} == {8}
+    assert "| 0.50 | 0.25 | 0.01 |" in lines[8]
