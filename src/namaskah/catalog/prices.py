@@ -27,7 +27,7 @@ OFFERS_LIFE: Final = Life(fresh=60.0, keep=1800.0, away=3600.0)
 PLAN_LIFE: Final = Life(fresh=60.0, keep=60.0, away=3600.0)
 USERS: Final = 50_000
 # Offers of all services together: about 20 MB.
-OFFERS_IN_MEMORY: Final = 40_000
+OFFERS_IN_MEMORY: Final = 30_000
 _ALL: Final = ("all",)
 
 

@@ -71,7 +71,8 @@ CROSS JOIN (SELECT array_agg(slug ORDER BY slug) AS plans, array_agg(discount_bp
 LEFT JOIN (offered o JOIN countries c ON c.code = o.country) ON o.id = s.id
 LEFT JOIN prices po ON po.service_id = s.id AND po.country = o.country AND po.operator = o.operator
 LEFT JOIN prices pc ON pc.service_id = s.id AND pc.country = o.country AND pc.operator = ''
-CROSS JOIN LATERAL list_price_micros(coalesce(po.price_micros, pc.price_micros), s.base_price_micros, c.price_factor_bp) l (micros)
+CROSS JOIN LATERAL list_price_micros(coalesce(po.price_micros, pc.price_micros), s.base_price_micros, c.price_factor_bp)
+    AS l (micros)
 WHERE s.slug = $1
 ORDER BY c.code, o.operator
 """
