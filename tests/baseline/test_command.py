@@ -15,6 +15,7 @@ from namaskah.accounts.key_format import new_secret
 from tests.baseline.broken import Broken, Exchange, Fault
 from tests.baseline.conftest import Instance
 from tests.cli.conftest import environment
+from tests.cli.served import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,9 @@ def test_a_key_of_another_instance_is_said(tmp_path: Path, instance: Instance):
 
 
 def test_a_run_is_measured_and_the_next_one_compared_and_a_wrong_instance_misses_a_target(tmp_path: Path, instance: Instance):
-    first = baseline(tmp_path, "--url", instance.url, NAMASKAH_TEST_KEY=instance.key)
+    # The one of this machine's settings is meant when no other is named.
+    port = instance.url.rpartition(":")[2]
+    first = baseline(tmp_path, PORT=port, NAMASKAH_TEST_KEY=instance.key)
     reports = tmp_path / "reports"
     assert first.returncode in (0, 1), first.stderr  # a busy machine may miss a target
     [path] = reports.glob("*.json")
@@ -73,7 +76,7 @@ def test_a_run_is_measured_and_the_next_one_compared_and_a_wrong_instance_misses
             exchange.status = 500
 
     Broken.everywhere = Fault("", fails)
-    second = baseline(tmp_path, "--url", instance.url, "--json", NAMASKAH_TEST_KEY=instance.key)
+    second = baseline(tmp_path, "--url", f"http://127.0.0.1:{port}", "--json", NAMASKAH_TEST_KEY=instance.key)
     assert second.returncode == 1
     told = json.loads(second.stdout)
     assert told["compared_with"] == path.name
@@ -82,6 +85,16 @@ def test_a_run_is_measured_and_the_next_one_compared_and_a_wrong_instance_misses
     assert [row["name"] for row in told["targets"] if not row["holds"]].count("error rate") == 1
     everything = "".join(file.read_text() for file in reports.iterdir()) + first.stdout + first.stderr + second.stdout
     assert instance.key not in everything
+
+
+@pytest.mark.slow
+def test_where_no_instance_runs_one_is_started_measured_and_gone(tmp_path: Path):
+    measured = baseline(tmp_path, "--json", PORT=str(free_port()), TMPDIR=str(tmp_path))
+    assert measured.returncode in (0, 1), measured.stderr
+    told = json.loads(measured.stdout)
+    assert told["subject"] == "an instance of its own"
+    assert sum(row["errors"] for row in told["endpoints"]) == 0
+    assert list(tmp_path.glob("namaskah-demo-*")) == []
 
 
 def open_orders(instance: Instance) -> int:
@@ -100,7 +113,7 @@ def _is_readable(path: Path) -> None:
         said = {child.tag.rpartition("}")[2]: child.text for child in root}
         assert said["title"] and len(str(said["desc"])) > 40
         assert {child.get("id") for child in root[:2]} == set(str(root.get("aria-labelledby")).split())
-    assert "http" not in re.sub(r'xmlns="[^"]+"|http://localhost:\d+', "", page)
+    assert "http" not in re.sub(r'xmlns="[^"]+"|http://127\.0\.0\.1:\d+', "", page)
     assert "<script" not in page
     markdown = path.with_suffix(".md").read_text()
     assert markdown.count("\n## ") == page.count("<table") + 1

@@ -43,6 +43,12 @@ def test_the_slowest_endpoint_is_judged_by_itself():
     assert missed(both) == ["average of the slowest, start"]
 
 
+def test_the_bare_answer_does_not_flatter_the_average():
+    both = report(average_ms=160.0)
+    both["endpoints"].append(ENDPOINT | {"name": "live", "average_ms": 0.1, "count": 10_000})
+    assert "average response time" in missed(both)
+
+
 def test_a_waiting_read_may_wait():
     both = report()
     both["endpoints"].append(ENDPOINT | {"name": "long-poll", "average_ms": 2_000.0, "waits": True})
