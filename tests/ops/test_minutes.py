@@ -128,12 +128,16 @@ async def test_a_worker_says_that_it_works_once_a_minute(database, db):
 
 
 @pytest.mark.parametrize(
-    ("surface", "status", "ok", "failed"),
-    [("api", "200", 1, 0), ("web", "404", 1, 0), ("inbound", "503", 0, 1), ("ops", "503", 0, 0)],
-)
-def test_requests_of_customers_are_counted_by_whose_fault_it_was(surface, status, ok, failed):
+    ("surface", "route", "status", "ok", "failed"),
+    [
+        ("api", "/of-this-test", "200", 1, 0), ("web", "/of-this-test", "404", 1, 0), ("inbound", "/of-this-test", "503", 0, 1),
+        ("ops", "/health", "503", 0, 0), ("web", "/status", "200", 0, 0), ("web", "/assets/{file}", "200", 0, 0),
+        ("web", "unknown", "404", 0, 0),
+    ],
+)  # fmt: skip
+def test_requests_of_customers_are_counted_by_whose_fault_it_was(surface, route, status, ok, failed):
     before = answered_by_this_process()
-    metrics.HTTP_REQUESTS.labels(surface, "GET", "/of-this-test", status).inc()
+    metrics.HTTP_REQUESTS.labels(surface, "GET", route, status).inc()
     now = answered_by_this_process().since(before)
     assert (now.ok, now.failed) == (ok, failed)
 

@@ -83,6 +83,7 @@ async def test_it_may_be_kept_for_half_a_minute_by_everybody(visitor: Browser, a
     assert (page.status_code, page.headers["content-type"]) == (200, kind)
     assert page.headers["cache-control"].startswith("public, max-age=30,")
     assert "set-cookie" not in page.headers
+    assert ("access-control-allow-origin" in page.headers) == (address != "/status")
     assert page.headers["content-encoding"] == "gzip"
     plain = await visitor.open(address, headers={"accept-encoding": "identity"})
     assert plain.content == page.content
