@@ -24,7 +24,7 @@ from urllib.parse import quote
 from tests.deploy.monitoring import FOLDER, example_values, render
 from tests.programs import program
 
-WINDOW = "10s"
+WINDOW = "6s"
 
 
 def hastened(text: str) -> str:
