@@ -268,6 +268,20 @@ async def test_a_bridge_ends_after_half_a_second(clock: Clock) -> None:
     assert await waiting == "made 2"
 
 
+async def test_what_a_change_left_behind_ends_with_the_cache() -> None:
+    number = [1]
+    values, make = cache(generation=lambda: number[0]), Maker()
+    make.go_on.clear()
+    waiting = [asyncio.create_task(values.get(KEY, make))]
+    await settled(lambda: make.asked == 1)
+    number[0] = 2
+    waiting.append(asyncio.create_task(values.get(KEY, make)))
+    await settled(lambda: make.asked == 2)
+    await values.stop()
+    assert values._tasks == set()
+    assert [type(end) for end in await asyncio.gather(*waiting, return_exceptions=True)] == [Unavailable] * 2
+
+
 async def test_values_that_were_made_together_do_not_end_together(clock: Clock) -> None:
     drawn = iter((0.0, 0.5, 1.0))
     values, make = cache(jitter=lambda: next(drawn)), Maker()

@@ -10,6 +10,8 @@ import pytest
 
 from namaskah.accounts.api_keys import create
 from namaskah.api.app import ApiApp
+from namaskah.app import Application
+from namaskah.cli.doctor_checks import cache
 from namaskah.core import metrics
 from namaskah.core.settings import Settings
 from namaskah.platform import Platform
@@ -93,3 +95,37 @@ async def test_a_redis_that_never_says_a_word_is_never_asked(database_url: str) 
     with silent_server() as url:
         async for shop in shop_on(database_url, url):
             assert await shop.asks(50) == 0
+
+
+async def test_health_says_whether_it_is_there_and_is_well_without_it(database_url: str, server: RedisServer) -> None:
+    settings = Settings(
+        _env_file=None, environment="test", database_url=database_url, secret_key="0123456789abcdef" * 4, redis_url=server.url
+    )
+    app = Application(settings)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app)) as client:
+
+        async def says(state: str) -> None:
+            async with asyncio.timeout(10):
+                while (answer := await client.get("http://test/health")).json()["cache"] != state:
+                    await asyncio.sleep(0.01)
+            assert answer.status_code == 200
+
+        await says("ok")
+        server.kill()
+        await says("down")
+        server.start()
+        await says("ok")
+
+
+async def test_the_doctor_says_what_is_the_matter_and_never_the_password(server: RedisServer) -> None:
+    def settings(url: str | None) -> Settings:
+        return Settings(_env_file=None, environment="test", redis_url=url)
+
+    assert (await cache(None, settings(None), "")).verdict == "OK"
+    assert (await cache(None, settings(server.url), "")).verdict in ("OK", "WARN")
+    server.kill()
+    for url in (server.url, "redis://:hunter2@127.0.0.1:1/0", "http://:hunter2@localhost"):
+        finding = await cache(None, settings(url), "")
+        assert finding.verdict == "WARN"
+        assert finding.mends
+        assert "hunter2" not in str(finding)

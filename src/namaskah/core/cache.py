@@ -114,14 +114,19 @@ class _Found(NamedTuple, Generic[T]):
 class _Flight(Generic[T]):
     """One look into Redis and, where that was in vain, one making of a value; `found` is what everybody waits for."""
 
-    __slots__ = ("found", "generation", "task", "wanted")
+    __slots__ = ("found", "generation", "wanted")
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
         self.found: asyncio.Future[_Found[T]] = asyncio.get_running_loop().create_future()
         # False when what it brings must not be kept.
         self.wanted = True
-        self.task: asyncio.Task[None]
+
+    def fail(self, error: Exception) -> None:
+        """Tells it to everybody who waits."""
+        self.found.set_exception(error)
+        # Perhaps nobody does, which is no reason to complain at exit.
+        self.found.exception()
 
 
 class Cache(Generic[T]):
@@ -145,6 +150,8 @@ class Cache(Generic[T]):
         self._memory: OrderedDict[Key, _Held[T]] = OrderedDict()
         self._absent: OrderedDict[Key, tuple[int, float]] = OrderedDict()
         self._flights: dict[Key, _Flight[T]] = {}
+        # Those that were left behind by a change as well.
+        self._tasks: set[asyncio.Task[None]] = set()
         self._retry_at = 0.0
         self._counters = {
             source: metrics.CACHE_REQUESTS.labels(name, source) for source in ("memory", "redis", "stale", "miss", "negative")
@@ -203,10 +210,9 @@ class Cache(Generic[T]):
 
     async def stop(self) -> None:
         """Ends what is under way."""
-        tasks = [flight.task for flight in self._flights.values()]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def redis_key(self, key: Key) -> str:
         """Where the value lies in Redis: namaskah:<cache>:<version>:<key>, the same in every process."""
@@ -248,7 +254,9 @@ class Cache(Generic[T]):
         # One that bridges goes on until it has caught up with the changes.
         if flight is None or (flight.generation != generation and not self._life.bridge):
             flight = self._flights[key] = _Flight(generation)
-            flight.task = asyncio.create_task(self._fly(flight, key, make, budget()))
+            task = asyncio.create_task(self._fly(flight, key, make, budget()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return flight
 
     async def _fly(self, flight: _Flight[T], key: Key, make: Callable[[], Awaitable[T | None]], spent: Budget) -> None:
@@ -266,13 +274,12 @@ class Cache(Generic[T]):
                 # Those who can show something older need not wait for the next failure.
                 self._retry_at = monotonic() + RETRY_SECONDS
             _log.warning("cache_not_renewed", cache=self._name, error=type(error).__name__)
-            flight.found.set_exception(error)
-            # Perhaps nobody waits for it, which is no reason to complain at exit.
-            flight.found.exception()
+            flight.fail(error)
         finally:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-            flight.found.cancel()
+            if not flight.found.done():
+                flight.fail(Unavailable("This process is ending; ask again.", retry_after=1))
 
     async def _bring(
         self, flight: _Flight[T], key: Key, make: Callable[[], Awaitable[T | None]], spent: Budget

@@ -95,6 +95,7 @@ class RedisStore:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._up = False
+        metrics.CACHE_BREAKER.set(0)
         if self._client is not None:
             await _close(self._client)
 
