@@ -118,7 +118,10 @@ class Running:
             requests_per_minute=100_000,
         )  # fmt: skip
         self._app = Application(settings)
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        # Named as TCP: of other sockets asyncio does not know that small parts must be sent at once.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen(256)  # whoever asks before the application is ready waits
         self.url = f"{'https' if certificate else 'http'}://localhost:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
             Broken(self._app, faults), access_log=False, log_level="error", server_header=False,

@@ -27,7 +27,7 @@ def healed() -> Iterator[None]:
 def baseline(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "namaskah.cli", "baseline", "--out", "reports", "--samples", "5", *arguments]
     known = {"NAMASKAH_DATA_DIR": str(folder / "data"), **settings}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, env=environment(**known), check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=folder, env=environment(**known), check=False)
 
 
 def test_a_live_key_is_refused_and_not_repeated(tmp_path: Path):
