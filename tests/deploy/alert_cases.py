@@ -215,6 +215,7 @@ MACHINES: Final = (
     Case("DiskNearlyFull", "4.9 % is free", True, disk("49x200")),
     Case("DiskNearlyFull", "5.1 % is free", False, disk("51x200")),
     Case("DiskFillingUp", "a third is free, and a sixth goes in six hours", True, disk("560-2x100"), "8h20m", "5m"),
+    Case("DiskFillingUp", "it fills, and was watched for two hours only", False, disk("360-2x100"), "2h", "5m"),
     Case("DiskFillingUp", "a third is free, and stays", False, disk("360x100"), "8h20m", "5m"),
     Case("DiskFillingUp", "it fills, and there is plenty", False, disk("900-2x100"), "8h20m", "5m"),
     Case("CertificateEndsSoon", "in 13 days", True, gauge(ENDS, f"{13 * 86400}x200", HOST)),
