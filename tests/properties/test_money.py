@@ -5,6 +5,7 @@ without an answer, and wallets, limits, states, numbers and event numbers must b
 """
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,11 +13,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
+from namaskah.core.batches import Pace
 from namaskah.core.ids import new_id
 from namaskah.inbound.accept import accept
 from namaskah.inbound.sweep import handle_left_over
 from namaskah.messages.record import NewMessage
 from namaskah.verifications import errors
+from namaskah.verifications.archive import archive_wallet
 from namaskah.verifications.cancel import cancel
 from namaskah.verifications.expire import expire_due
 from namaskah.verifications.finish import finish
@@ -27,6 +30,8 @@ from tests.properties.life import SECONDS, crashes, one_of, picks
 from tests.properties.model import PAUSE_SECONDS, Order, expire_all, free
 from tests.properties.purchases import Purchases
 from tests.properties.world import World
+
+_ARCHIVED = "SELECT verification_id, status, price_micros FROM archived_orders WHERE verification_id = ANY ($1)"
 
 
 class Money(Purchases):
@@ -130,6 +135,34 @@ class Money(Purchases):
             order.account.events += 1
             free(order, self.now)
 
+    @rule(hours=st.sampled_from([1, 4, 13]))
+    def old_orders_are_archived(self, hours: int) -> None:
+        # All that is open ends first, and then grows old enough.
+        self.now += timedelta(hours=1)
+        self.sweep(None)
+        self.now += timedelta(hours=hours)
+        before = self.now - timedelta(hours=1)
+        old = [o for a in self.accounts for o in a.orders if o.closed_at is not None and o.closed_at < before and not o.sweep]
+        for account in self.accounts:
+            who = account.principal
+            self.world.do(
+                archive_wallet(
+                    self.world.archivist,
+                    user_id=who.user_id,
+                    livemode=who.livemode,
+                    before=before,
+                    pace=Pace(first=2, least=1, most=3),
+                )
+            )
+        archived = self.world.do(self.world.owner.fetch(_ARCHIVED, [o.id for o in old]))
+        assert {row["verification_id"]: (row["status"], row["price_micros"]) for row in archived} == {
+            o.id: (o.status, o.price) for o in old
+        }
+        for account in self.accounts:
+            account.orders = [o for o in account.orders if o not in old]
+        # A message that came before can be told from a new one for as long as its order is there, which is for months.
+        self.sent.clear()
+
     @rule(crash=crashes)
     def sweep(self, crash: Any) -> None:
         swept, died_at = self._try(lambda db: expire_due(db, pause_seconds=PAUSE_SECONDS, now=self.now), crash)
@@ -155,5 +188,7 @@ def test_no_life_of_a_customer_breaks_the_money(database_url: str) -> None:
             )  # fmt: skip
             report = world.do(check(world.database, full=True))
             assert report.ok, report.findings
+            archived = world.do(world.owner.fetchval("SELECT count(*) FROM archived_orders WHERE status = 'completed'"))
+            assert archived > 0, "some of the lives were long enough for an archive"
         finally:
             world.close()

@@ -57,6 +57,7 @@ class World:
         self._count = itertools.count(1)
         self.database: Database = self.do(Database.open(url, max_size=4))
         self.owner: Any = self.do(asyncpg.connect(url))
+        self.archivist: Database = self.do(Database.open(url, max_size=1, role=None))
         self.began = datetime(2001, 1, 1, 20, tzinfo=UTC)
         limits = [limit for plan in (TINY, ROOMY) for limit in (plan.max_open, plan.max_hour, plan.max_day)]
         self.do(self.owner.execute(_PLAN, *limits))
@@ -65,6 +66,7 @@ class World:
     def close(self) -> None:
         """Leaves nothing open."""
         self.do(self.owner.close())
+        self.do(self.archivist.close())
         self.do(self.database.close())
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:

@@ -61,7 +61,7 @@ async def archive_orders(db: Database, *, before: datetime, reason: str, actor_i
     while True:
         rows: Any = await db.fetch(_WALLETS, user_id, livemode)
         for user_id, livemode in rows:
-            found = await _archive_wallet(db, user_id, livemode, before, pace)
+            found = await archive_wallet(db, user_id=user_id, livemode=livemode, before=before, pace=pace)
             orders, captured, wallets = orders + found[0], captured + found[1], wallets + (found[0] > 0)
         if len(rows) < 500:
             break
@@ -69,7 +69,8 @@ async def archive_orders(db: Database, *, before: datetime, reason: str, actor_i
     return Archived(orders, captured, wallets)
 
 
-async def _archive_wallet(db: Database, user_id: str, livemode: bool, before: datetime, pace: Pace) -> tuple[int, int]:
+async def archive_wallet(db: Database, *, user_id: str, livemode: bool, before: datetime, pace: Pace) -> tuple[int, int]:
+    """Archives one wallet's; answers how many orders, and what had been paid for them in micros."""
     orders = captured = 0
     since = _BEGINNING
     while True:
