@@ -38,6 +38,7 @@ _TABLES = """
 SELECT relname AS name, pg_total_relation_size(relid) AS bytes, n_live_tup AS live, n_dead_tup AS dead
 FROM pg_stat_user_tables WHERE relname = ANY ($1)
 """
+_WAL = "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::float8 AS bytes"
 _CONNECTIONS = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 # PostgreSQL's own processes remember plans and tables, each for itself, which takes the seldom used ones a while.
 # What grows by less than this over the whole run does not grow: share of its median, and absolutely.
@@ -60,6 +61,7 @@ class Moment(msgspec.Struct, kw_only=True):
     p99_ms: float
     purchases: int
     failures: int
+    wal_bytes: float
     tables: dict[str, dict[str, int]]
 
 
@@ -143,7 +145,8 @@ class _Watch:
             worker_mb=round(made.worker.memory_bytes() / 1e6, 2), postgres_mb=round(_postgres_bytes(made) / 1e6, 2),
             connections=made.execute(_CONNECTIONS)[0]["n"], files=sum(process.open_files() for process in made.web) + made.worker.open_files(),
             p50_ms=round(place(times, 0.5), 2), p99_ms=round(place(times, 0.99), 2), purchases=len(stretch.took.get("buy", ())),
-            failures=sum(sum(reasons.values()) for reasons in stretch.failed.values()), tables=tables,
+            failures=sum(sum(reasons.values()) for reasons in stretch.failed.values()),
+            wal_bytes=made.execute(_WAL)[0]["bytes"], tables=tables,
         )  # fmt: skip
         # The last stretch is the end of the run, in which the users leave.
         if stretch.steady and not stretch.last:
@@ -176,8 +179,10 @@ def soak(made: Stage, *, users: int, minutes: float, console: Console) -> Soak:
     level = summed(stretches, users=users, think=5.0)
     first, last = watch.moments[0], watch.moments[-1]
     bought = sum(moment.purchases for moment in watch.moments[1:]) or 1
+    # Whole pages that are written again after a checkpoint included, so that a long run says less than a short one.
+    wal = round((last.wal_bytes - first.wal_bytes) / bought)
     grown = {name: round((last.tables[name]["bytes"] - first.tables[name]["bytes"]) / bought, 1) for name in last.tables}
-    return Soak(minutes, users, judged(watch.moments), level, grown, made.ledger_findings(), watch.moments)
+    return Soak(minutes, users, judged(watch.moments), level, grown | {"wal": float(wal)}, made.ledger_findings(), watch.moments)
 
 
 def print_soak(found: Soak, console: Console) -> None:

@@ -25,7 +25,7 @@ def moments(*, minutes: float = 30, **growth_a_minute: float) -> list[Moment]:
         # A checkpoint now and then, which the slope must not see.
         noise["p99_ms"] *= 8 if place % 17 == 3 else 1
         values = {name: value + growth_a_minute.get(name, 0.0) * place / 6 for name, value in noise.items()}
-        found.append(Moment(at=place * 10.0, purchases=170, failures=0, tables={}, **values))
+        found.append(Moment(at=place * 10.0, purchases=170, failures=0, wal_bytes=0.0, tables={}, **values))
     return found
 
 

@@ -44,7 +44,7 @@ async def accounts(db: Any, database: Database) -> AsyncIterator[list[tuple[Acco
 
 def orders(process: Process, accounts: list[Account], **given: Any) -> Orders:
     usual = {
-        "users": len(accounts), "sign_ins_a_second": 10.0, "seconds": 2.0, "think": 0.1, "purchases_a_session": 2, "services": ["telegram"],
+        "users": len(accounts), "sign_ins_a_second": 10.0, "seconds": 1.0, "least_purchases": 2, "think": 0.1, "purchases_a_session": 2, "services": ["telegram"],
         "own_addresses": True, "stretch": 1.0, "delivery": (0.05, 0.2),
     }  # fmt: skip
     return Orders(urls=[f"http://127.0.0.1:{process.port}"], accounts=accounts, **(usual | given))
@@ -63,9 +63,17 @@ async def test_users_who_fail_are_counted_and_the_others_get_their_codes(
     live = [account for account, _ in accounts]
     forgetful = Account(live[0].email, "not the password", live[0].key)
     with running(database_url) as process:
-        refused = level_of(orders(process, [forgetful], seconds=0.5))
+        refused = level_of(orders(process, [forgetful], seconds=0.2, least_purchases=0))
         unheard = level_of(
-            orders(process, live[:1], seconds=0.5, patience=1.0, source_id=source, source_secret="whsec_" + "b3RoZXJz" * 4)
+            orders(
+                process,
+                live[:1],
+                seconds=0.2,
+                patience=1.0,
+                least_purchases=1,
+                source_id=source,
+                source_secret="whsec_" + "b3RoZXJz" * 4,
+            )
         )
         went_well = level_of(orders(process, live, source_id=source, source_secret=SECRET))
         seen: dict[str, Any] = {}
@@ -96,7 +104,9 @@ async def test_an_instance_that_runs_already_is_asked_in_test_mode_only(
         Elsewhere("http://127.0.0.1:1", account).orders(users=1, think=0, seconds=1, sign_ins_a_second=1)
     with running(database_url) as process:
         place = Elsewhere(f"http://127.0.0.1:{process.port}/", Account(account.email, PASSWORD, test_key))
-        level = level_of(place.orders(users=2, think=0.05, seconds=2, sign_ins_a_second=5, stretch=1))
+        wanted = place.orders(users=2, think=0.05, seconds=0.5, sign_ins_a_second=5, stretch=1)
+        wanted.least_purchases = 2
+        level = level_of(wanted)
     assert level.errors == 0, level.steps
     assert {row.step for row in level.steps} == {*STEPS, "refill"}
     assert await db.fetchval("SELECT count(*) FROM verifications WHERE livemode") == 0
