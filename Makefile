@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
-COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	--quiet --upgrade --extra checkout pyproject.toml
+LOCK = $(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet --upgrade
+COMPILE = $(LOCK) --extra checkout pyproject.toml
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,7 @@ wheel: .venv/dev.stamp ## Build the wheel into dist/
 lock: .venv/dev.stamp ## Take the newest versions of all dependencies into the lock files
 	@$(COMPILE) --output-file requirements.lock
 	@$(COMPILE) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+	@echo 'bugsink>=2.6' | $(LOCK) --python-version 3.11 --output-file requirements-bugsink.lock -
 
 clean: ## Remove what can be made again; the data in .data/ stays
 	@rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
