@@ -4,6 +4,7 @@ The balancers run the configurations of deploy/ as they are, but for addresses, 
 """
 
 import contextlib
+import csv
 import datetime
 import ipaddress
 import json
@@ -33,6 +34,8 @@ _MACHINES_OWN = (
     "    group haproxy\n",
     "    chroot /var/lib/haproxy\n",
 )
+# For that long nginx asks no process that did not answer before (fail_timeout); it tells nobody.
+LEFT_ALONE_SECONDS = 1.1
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -156,11 +159,26 @@ class Balancer:
         """How often it sent a request, or tried to, to one more process."""
         if self.name == "nginx":
             return sum(line.count(", 127.0.0.1:") for line in (self.folder / "access.log").read_text().splitlines())
+        return sum(int(row["wretr"] or 0) for row in self._statistics() if row["svname"] == "BACKEND")
+
+    def until_known(self, processes: int) -> None:
+        """Returns when it counts on so many processes, which must have begun to work."""
+        if self.name == "nginx":
+            time.sleep(LEFT_ALONE_SECONDS)
+            return
+        deadline = time.monotonic() + 15
+        while (
+            sum(row["pxname"] == "api" and row["svname"] != "BACKEND" and row["status"] == "UP" for row in self._statistics())
+            < processes
+        ):
+            assert time.monotonic() < deadline, "it does not see the processes"
+            time.sleep(0.02)
+
+    def _statistics(self) -> list[dict[str, str]]:
         with socket.socket(socket.AF_UNIX) as asking:
             asking.connect(str(self.folder / "socket"))
             asking.sendall(b"show stat\n")
-            rows = [line.split(",") for line in asking.makefile().read().splitlines() if line]
-        return sum(int(row[rows[0].index("wretr")] or 0) for row in rows[1:] if row[1] == "BACKEND")
+            return list(csv.DictReader(asking.makefile().read().removeprefix("# ").splitlines()))
 
 
 def certificate(folder: Path) -> ssl.SSLContext:

@@ -25,8 +25,6 @@ GENTLE, HARD = [signal.SIGTERM] * 3, [signal.SIGKILL] * 2
 # Who is asked to end does so by itself.
 EXIT_CODES = {signal.SIGTERM: 0, signal.SIGKILL: -signal.SIGKILL}
 ACCOUNTS = 3
-# Longer than HAProxy needs to see that a process is there again, and than nginx leaves one alone that did not answer.
-KNOWN_SECONDS = 1.1
 _PURCHASES = "SELECT key, verification_id FROM idempotency_keys"
 _HELD = "SELECT count(*) FROM verifications v WHERE v.hold_id IS NOT NULL"
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -102,7 +100,8 @@ async def test_nobody_notices_that_processes_are_replaced(tmp_path: Path, databa
                     one.note()
                 for place, number in enumerate(signals):
                     site.prepare(place)
-                    await asyncio.sleep(KNOWN_SECONDS)
+                    for balancer in balancers:
+                        await asyncio.to_thread(balancer.until_known, 3)
                     assert await asyncio.to_thread(site.replace, place, number) == EXIT_CODES[number]
             for one in everything:
                 one.note()
@@ -144,7 +143,7 @@ async def test_a_purchase_whose_process_dies_before_its_answer_is_sent_again_and
                 )
                 await until_waiting(db, 1)
                 await asyncio.to_thread(second.begin)
-                await asyncio.sleep(KNOWN_SECONDS)
+                await asyncio.to_thread(balancer.until_known, 3)
                 first.end(signal.SIGKILL)
                 await until_waiting(db, 2)
             answer = await asked
