@@ -286,6 +286,9 @@ def test_a_service_of_the_compose_file_has_what_it_mounts(service: str) -> None:
     for mount in one.get("volumes", []):
         source = mount.partition(":")[0]
         assert (FOLDER / source).exists() if source.startswith("./") else source in whole["volumes"], mount
+    places = [mount.split(":")[1] for mount in one.get("volumes", [])]
+    # Docker cannot make the place for a mount inside of another one that is read-only.
+    assert [(place, other) for place in places for other in places if place.startswith(f"{other}/")] == []
     for port in one.get("ports", []):
         assert port.startswith("127.0.0.1:")
     assert set(one.get("depends_on", {})) <= set(whole["services"])
@@ -301,7 +304,12 @@ def test_the_dashboards_are_mounted_where_grafana_looks_for_them() -> None:
 
 def test_the_values_of_the_example_are_right_for_the_compose_file() -> None:
     values, services = example_values(), compose()["services"]
-    assert f"--config.file={values['CONFIGURATION']}/alertmanager.yml" in services["alertmanager"]["command"]
-    assert f"--config.file={values['CONFIGURATION']}/prometheus.yml" in services["prometheus"]["command"]
+    rendered = services["configuration"]["command"][-1]
+    assert f"configuration:{rendered}" in services["configuration"]["volumes"]
+    for name in ("alertmanager", "prometheus"):
+        assert f"--config.file={rendered}/{name}.yml" in services[name]["command"]
+        assert f"configuration:{rendered}:ro" in services[name]["volumes"]
+    for name in ("rules", "targets"):
+        assert f"./{name}:{values['CONFIGURATION']}/{name}:ro" in services["prometheus"]["volumes"]
     assert f"./secrets:{values['SECRETS']}:ro" in services["alertmanager"]["volumes"]
     assert values["ALERTMANAGER"] == "alertmanager:9093"

@@ -129,6 +129,11 @@ async def test_whoever_must_know_of_a_fault_is_told(postgres: EmbeddedPostgres, 
         assert page
         assert page.content["event_action"] == "trigger"
         assert page.content["links"][0]["href"] == "https://docs.example.com/runbooks/database-errors.md"
+        mail = watchers.receivers.first(OPERATIONS, "DatabaseErrors")
+        assert mail
+        assert mail.content["Subject"] == "[FIRING] critical: DatabaseErrors (production)"
+        [plain] = [part for part in mail.content.walk() if part.get_content_type() == "text/plain"]
+        assert "Runbook: https://docs.example.com/runbooks/database-errors.md" in plain.get_payload(decode=True).decode()
         # What only follows from it is held back.
         await asyncio.to_thread(seconds_until, lambda: "AvailabilityBudgetBurnsFast" in watchers.held_back(), 30)
 
