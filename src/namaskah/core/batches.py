@@ -6,6 +6,8 @@ times as long as it worked: at most a quarter of one processor, and less of a bu
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,20 +37,27 @@ class Pace:
         return max(seconds * RESTS, REST_SECONDS)
 
 
-async def in_batches(db: Database, statement: str, *arguments: Any) -> int:
+@asynccontextmanager
+async def unhurried(db: Database) -> AsyncIterator[Any]:
+    """A transaction that is not on the disk yet when it ends, but is whole or not at all after a crash as ever."""
+    async with db.transaction() as connection:
+        await connection.execute(_NO_WAIT_FOR_DISK)
+        yield connection
+
+
+async def in_batches(db: Database, statement: str, *arguments: Any, since: datetime = _BEGINNING) -> int:
     """Runs the statement until it finds less than it may take; answers how many rows it changed in all.
 
     It gets $1, how many rows it may take, $2, the time of the last one of the step before (rows come in the order of
     time, so that no step passes again over what the ones before have left behind), then the arguments; it answers how
     many it took and the time of the last.
     """
-    pace, total, since = Pace(), 0, _BEGINNING
+    pace, total = Pace(), 0
     changed: int
     while True:
         most = int(pace.size)
         started = time.perf_counter()
-        async with db.transaction() as connection:
-            await connection.execute(_NO_WAIT_FOR_DISK)
+        async with unhurried(db) as connection:
             changed, reached = await connection.fetchrow(statement, most, since, *arguments)
         total += changed
         if changed < most:

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from namaskah.core.batches import Pace
+from namaskah.core.batches import Pace, unhurried
 from namaskah.core.db import Database
 from namaskah.core.ids import new_id
 
@@ -77,7 +77,7 @@ async def archive_wallet(db: Database, *, user_id: str, livemode: bool, before: 
         most = int(pace.size)
         started = time.perf_counter()
         try:
-            async with db.transaction() as connection:
+            async with unhurried(db) as connection:
                 await connection.execute(_WAIT)
                 row = await connection.fetchrow(_STEP, user_id, livemode, since, before, most, new_id("txn"))
         except asyncpg.LockNotAvailableError:

@@ -4,12 +4,10 @@ All in small steps in the order of time (`core/batches.py`). Rows are found by t
 the same statement has locked them; and by now(), because an index cannot be asked for what clock_timestamp() says.
 """
 
-import asyncio
-import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from namaskah.core.batches import Pace, in_batches
+from namaskah.core.batches import in_batches
 from namaskah.core.db import Database
 
 # What an upstream did is asked for when its month's bill comes; afterwards nobody does.
@@ -48,18 +46,27 @@ _MASKED_TO = """
 SELECT coalesce((SELECT value::timestamptz FROM schema_state WHERE name = 'numbers_masked_to'),
                 (SELECT min(created_at) FROM verifications))
 """
-# Where the next order is, so that empty time costs nothing. Each status by itself: the index begins with it.
-_NEXT = "SELECT least({})".format(
-    ", ".join(f"(SELECT min(created_at) FROM verifications WHERE status = '{status}' AND created_at >= $1)" for status in _ENDED)
-)
-# Slice by slice from where the last run ended, so that no run has to look at everything.
+# The next ones by time, of each status by itself, because the index begins with it. By their ids: one that is changed at the
+# same moment has another place afterwards, and must be masked all the same.
+_ONE_STATUS = """
+    (SELECT id, created_at FROM verifications
+     WHERE status = '{}' AND created_at >= $2::timestamptz AND created_at < $3::timestamptz
+     AND number NOT LIKE '%*' ORDER BY created_at LIMIT $1)
+"""
 _MASK = f"""
-WITH masked AS (
+WITH old AS MATERIALIZED (
+    SELECT id, created_at FROM ({" UNION ALL ".join(map(_ONE_STATUS.format, _ENDED))}) x ORDER BY created_at LIMIT $1
+), masked AS (
     UPDATE verifications SET number = left(number, 4) || repeat('*', greatest(length(number) - 4, 0))
-    WHERE status IN {_ENDED} AND created_at >= $1 AND created_at < $2 AND number IS NOT NULL
-    RETURNING 1
+    WHERE id = ANY (ARRAY(SELECT id FROM old))
+), so_far AS (
+    INSERT INTO schema_state SELECT 'numbers_masked_to', max(created_at)::text FROM old HAVING count(*) > 0
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
 )
-INSERT INTO schema_state SELECT 'numbers_masked_to', $2::timestamptz::text FROM (SELECT count(*) FROM masked) done
+SELECT count(*), max(created_at) FROM old
+"""
+_MASKED = """
+INSERT INTO schema_state VALUES ('numbers_masked_to', $1::timestamptz::text)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 
@@ -86,17 +93,15 @@ async def forget_ended_work(db: Database) -> int:
     return provider_orders + dead_jobs + await in_batches(db, _FORGET_KEY_SPEND, timedelta(days=KEY_SPEND_DAYS))
 
 
-async def mask_numbers(db: Database, *, days: int) -> None:
-    """Masks the numbers of verifications that are older, all but their first four characters."""
+async def mask_numbers(db: Database, *, days: int) -> int:
+    """Masks the numbers of verifications that are older, all but their first four characters. Answers how many.
+
+    It goes on from where the last run ended, so that no run has to look at everything.
+    """
     start: Any = await db.fetchval(_MASKED_TO)
     end: Any = await db.fetchval("SELECT clock_timestamp() - $1::interval", timedelta(days=days))
-    pace = Pace(first=10, least=0.1, most=3600)
-    while start is not None and start < end:
-        following: datetime | None = await db.fetchval(_NEXT, start)
-        # Without another order the end is as good a place to go on from next time.
-        start = end if following is None or following >= end else following
-        until = min(start + timedelta(seconds=pace.size), end)
-        started = time.perf_counter()
-        await db.execute(_MASK, start, until)
-        start = until
-        await asyncio.sleep(pace.observe(time.perf_counter() - started))
+    if start is None or start >= end:
+        return 0
+    masked = await in_batches(db, _MASK, end, since=start)
+    await db.execute(_MASKED, end)
+    return masked
