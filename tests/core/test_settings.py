@@ -93,3 +93,24 @@ def test_processes_that_start_at_once_have_the_same_key(tmp_path: Path):
         keys = set(pool.map(start, range(6)))
     assert len(keys) == 1
     assert len(keys.pop().strip()) == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SENTRY_DSN", "sentry.example.com"), ("SENTRY_DSN", "https://sentry.example.com/1"), ("SENTRY_DSN", "https://s3cret@example.com"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
+    ],
+)  # fmt: skip
+def test_an_address_to_which_nothing_could_be_reported_is_refused(monkeypatch, name, value):
+    set_all(monkeypatch, **{name: value})
+    with pytest.raises(SettingsInvalid, match=name) as refusal:
+        load_settings()
+    assert value not in str(refusal.value)
+
+
+@pytest.mark.parametrize("dsn", ["", "https://s3cret@sentry.example.com/42", "http://s3cret@127.0.0.1:8000/path/1"])
+def test_a_dsn_or_none_is_taken(monkeypatch, dsn):
+    set_all(monkeypatch, SENTRY_DSN=dsn, OTEL_EXPORTER_OTLP_ENDPOINT="")
+    taken = load_settings().sentry_dsn
+    assert taken is not None and taken.get_secret_value() == dsn

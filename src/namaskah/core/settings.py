@@ -6,6 +6,7 @@ without its own, and refuses weak ones. `.env.example` documents each name.
 
 import contextlib
 import os
+import re
 import secrets
 from functools import cached_property
 from ipaddress import ip_network
@@ -16,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Environment = Literal["development", "staging", "production", "test"]
+_DSN = re.compile(r"(?:https?://[^\s@/]+@[^\s@]+/\w+)?")
 _WEAK = frozenset({"changeme", "secret", "password", "namaskah", "default"})
 
 
@@ -81,6 +83,15 @@ class Settings(BaseSettings):
         if self.redis_url is not None:
             return self.redis_url.get_secret_value() or None
         return f"redis://{self.redis_host}:{self.redis_port}/0" if self.redis_host else None
+
+    @model_validator(mode="after")
+    def refuse_addresses_that_are_none(self) -> Self:
+        """A report or a trace that goes nowhere would only be missed when it is needed. Empty means none."""
+        if self.sentry_dsn is not None and not _DSN.fullmatch(self.sentry_dsn.get_secret_value()):
+            raise ValueError("SENTRY_DSN must look like https://key@host/project")
+        if self.otel_endpoint and not re.match(r"https?://[^\s/]", self.otel_endpoint):
+            raise ValueError("OTEL_EXPORTER_OTLP_ENDPOINT must begin with http:// or https://")
+        return self
 
     @model_validator(mode="after")
     def refuse_unsafe(self) -> Self:
