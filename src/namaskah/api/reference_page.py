@@ -66,13 +66,13 @@ def _operation(operation: Operation) -> str:
             [(one["name"], one["schema"], one["description"]) for one in parameters_of(operation)],
         ),
         _fields("Body", _body_fields(operation)),
-        f"<pre><code>{escape(curl(operation))}</code></pre>",
+        f'<pre tabindex="0"><code>{escape(curl(operation))}</code></pre>',
     ]
     for status, success in operation.success.items():
         parts.append(f"<p><code>{status}</code> {_inline(success.description)}</p>")
         if success.example is not None:
             shown = success.example if isinstance(success.example, str) else _pretty(success.example)
-            parts.append(f"<details><summary>Example</summary><pre><code>{escape(shown)}</code></pre></details>")
+            parts.append(f'<details><summary>Example</summary><pre tabindex="0"><code>{escape(shown)}</code></pre></details>')
     links = " ".join(
         f'<a href="#error-{error.code}"><code>{error.status} {error.code}</code></a>' for error in errors_of(operation)
     )

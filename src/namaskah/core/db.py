@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -146,7 +147,8 @@ class Database:
             self.on_announce(user_id, livemode)
         self._marks.add(f"{user_id}:{'l' if livemode else 't'}")
         if self._bell is None or self._bell.done():
-            self._bell = asyncio.get_running_loop().create_task(self._ring())
+            # It rings for everybody, so its statements are no part of the request that woke it.
+            self._bell = asyncio.get_running_loop().create_task(self._ring(), context=Context())
 
     async def _ring(self) -> None:
         while self._marks:

@@ -8,6 +8,7 @@ are numbered per wallet in the order of the commits, so a subscription that reme
 import asyncio
 import contextlib
 from collections import deque
+from contextvars import Context
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -174,7 +175,8 @@ class Hub:
 
     def _wake_reader(self) -> None:
         if self._reader is None or self._reader.done():
-            self._reader = asyncio.get_running_loop().create_task(self._read())
+            # It reads for everybody, so its statements are no part of the request that woke it.
+            self._reader = asyncio.get_running_loop().create_task(self._read(), context=Context())
 
     def _heard(self, payload: str) -> None:
         sender, *marks = payload.split(" ")
