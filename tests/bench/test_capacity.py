@@ -1,11 +1,13 @@
 """The simulation agrees with what queueing theory knows exactly, before anybody believes it about the platform."""
 
+import json
 import math
 import random
 
 import pytest
 
-from bench.capacity import Clock, Cores, Machine, Model, Places, compared, most_users, predict
+from bench.capacity import Clock, Cores, Machine, Model, Places, benchmark_check, compared, most_users, predict
+from bench.figures import RESULTS
 from bench.load import Report
 from bench.scaling import Cost, Scale
 from bench.steps import Level, Step
@@ -131,3 +133,9 @@ def test_the_comparison_says_by_how_much_it_is_wrong() -> None:
     [row] = compared(Report("here", 2, 2, 0.0, [level, without]), SCALE)
     assert row.average_error == pytest.approx(-0.5, abs=0.01) and row.p99_error == pytest.approx(-0.5, abs=0.01)
     assert row.measured_busy == pytest.approx(0.155)
+
+
+def test_from_the_processor_times_of_the_benchmark_follows_its_throughput() -> None:
+    # Two quite different measurements of one idle machine: what a purchase costs, and how many there were.
+    measured, predicted = benchmark_check(json.loads(RESULTS.read_text()))
+    assert predicted == pytest.approx(measured, rel=0.15)
