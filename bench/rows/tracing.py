@@ -5,6 +5,7 @@ themselves, because before and after cannot run side by side.
 """
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +24,7 @@ ROUNDS = 11
 SHARE = 0.95
 HOOKS_US = 2.0
 # All traced costs ten times what a tenth does, which can be told from a machine's moods.
-VARIANTS = ("off", "OTLP at 0.1", "Sentry at 0.1", "OTLP at 1.0")
+VARIANTS = ("off", "OTLP at 0.1", "Sentry at 0.1", "OTLP at 1.0", "a Sentry that never answers")
 
 
 def measure(bench: Bench) -> list[Figure]:
@@ -34,12 +35,15 @@ def measure(bench: Bench) -> list[Figure]:
     url = bench.copy_of_small("traced")
     bench.fill_pools("traced")
     figures: list[Figure] = []
-    with _server() as port, contextlib.ExitStack() as stack:
+    # Takes connections and never answers.
+    hole = socket.create_server(("127.0.0.1", 0), backlog=512)
+    with hole, _server() as port, contextlib.ExitStack() as stack:
         settings: tuple[dict[str, str], ...] = (
             {},
             {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"},
             {"SENTRY_DSN": f"http://key@127.0.0.1:{port}/1"},
             {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "TRACES_SAMPLE_RATE": "1"},
+            {"SENTRY_DSN": f"http://key@127.0.0.1:{hole.getsockname()[1]}/1"},
         )
         processes = [stack.enter_context(web(url, more=more))[0] for more in settings]
         for what, requests in (("reads by id", reads), ("starts", start_requests(keys))):
@@ -51,6 +55,7 @@ def measure(bench: Bench) -> list[Figure]:
 def _beside(processes: list[Process], what: str, requests: list[bytes]) -> list[Figure]:
     rates: list[list[float]] = [[] for _ in processes]
     costs: list[list[float]] = [[] for _ in processes]
+    slowest: list[list[float]] = [[] for _ in processes]
     for process in processes:
         run_load([process.port], requests, connections=CONNECTIONS, seconds=1)
     for _ in range(ROUNDS):
@@ -59,6 +64,7 @@ def _beside(processes: list[Process], what: str, requests: list[bytes]) -> list[
             load = run_load([process.port], requests, connections=CONNECTIONS, seconds=SECONDS, warm_up=0.2)
             costs[place].append((process.processor_seconds() - before) / (load.rate * (SECONDS + 0.2)) * 1e6)
             rates[place].append(load.rate)
+            slowest[place].append(load.p99_ms)
             if set(load.statuses) - {"200", "201"}:
                 raise RuntimeError(f"{what} were refused: {load.statuses}")
     figures = [report(f"processor time of {what}: {VARIANTS[0]}", median(costs[0]), "us")]
@@ -76,6 +82,7 @@ def _beside(processes: list[Process], what: str, requests: list[bytes]) -> list[
             ),
             report(f"processor time of {what}: {VARIANTS[place]} | {VARIANTS[0]}", median(costs[place]), "us", ceiling=median(costs[0])),
         ]  # fmt: skip
+    figures.append(report(f"p99 of {what}: {VARIANTS[4]} | {VARIANTS[0]}", median(slowest[4]), "ms", ceiling=median(slowest[0])))
     return figures
 
 
@@ -110,7 +117,7 @@ def _server() -> Iterator[int]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
