@@ -89,6 +89,9 @@ async def test_dead_and_overdue_jobs_and_unhandled_messages_are_told(database, d
     await figures.tell_due()
     assert value_of("namaskah_jobs_waiting", kind="provider_cancel") == 1
     assert value_of("namaskah_jobs_dead", kind="provider_cancel") == 1
+    await db.execute("DELETE FROM jobs WHERE dead_at IS NOT NULL")
+    await figures.tell_queues()
+    assert value_of("namaskah_jobs_dead", kind="provider_cancel") == 0
     assert 90 <= value_of("namaskah_job_queue_age_seconds") < 150
     assert value_of("namaskah_messages_unhandled") == 1
     assert 40 <= value_of("namaskah_messages_unhandled_age_seconds") < 100

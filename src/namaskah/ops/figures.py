@@ -74,8 +74,9 @@ class Figures:
         self._providers = providers
         self._places = {"data": data_dir, "database": data_dir / "postgres"}
         self._public_url = public_url
+        self._kinds: set[str] = set()
         self._groups: tuple[tuple[float, Callable[[], Any]], ...] = (
-            (15.0, self._tell_queues),
+            (15.0, self.tell_queues),
             (60.0, self._tell_wallets),
             (60.0, self._tell_providers),
             (60.0, self._tell_disks),
@@ -92,7 +93,8 @@ class Figures:
                 await tell()
         return max(min(self._due.values()) - monotonic(), 0.0)
 
-    async def _tell_queues(self) -> None:
+    async def tell_queues(self) -> None:
+        """Tells the ledger's checks, jobs, messages, workers, numbers and connections now."""
         checks = await self._db.fetch(_CHECKS)
         for row in checks:
             metrics.LEDGER_OK.labels(row["kind"]).set(float(row["ok"]))
@@ -100,9 +102,13 @@ class Figures:
         # What the nightly proof of everything found stays true when the minute's look at the newest finds nothing.
         metrics.LEDGER_DRIFT.set(max([row["drift"] for row in checks], default=0.0) / _MICROS)
         jobs = await self._db.fetch(_JOBS)
-        for row in jobs:
-            metrics.JOBS_WAITING.labels(row["kind"]).set(row["waiting"])
-            metrics.JOBS_DEAD.labels(row["kind"]).set(row["dead"])
+        counts = {row["kind"]: (row["waiting"], row["dead"]) for row in jobs}
+        self._kinds |= counts.keys()
+        for kind in self._kinds:
+            # A kind whose last job is done, or was deleted, has none.
+            waiting, dead = counts.get(kind, (0, 0))
+            metrics.JOBS_WAITING.labels(kind).set(waiting)
+            metrics.JOBS_DEAD.labels(kind).set(dead)
         metrics.QUEUE_AGE.set(max([row["age"] for row in jobs], default=0.0))
         row = await self._db.fetchrow(_QUEUES)
         metrics.MESSAGES_UNHANDLED.set(row["unhandled"])
