@@ -132,8 +132,9 @@ class _Client:
             if head < 0:
                 self._beginning[number] = data
                 return False
-            at = data.find(b"content-length: ", 0, head)
-            length = int(data[at + 16 : data.index(b"\r", at)]) if at >= 0 else 0
+            # Of Content-Length, which nginx writes with capitals.
+            at = data.find(b"ength: ", 0, head)
+            length = int(data[at + 7 : data.index(b"\r", at)]) if at >= 0 else 0
             self.statuses[data[9:12].decode()] += 1
             missing = head + 4 + length - len(data)
         self._missing[number] = missing
