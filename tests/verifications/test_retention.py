@@ -104,6 +104,34 @@ async def test_each_step_asks_an_index_for_what_is_old_and_reads_nothing_else(db
     assert scan["Index Cond"].count(">=") == 1
 
 
+_MANY = """
+SET session_replication_role = replica;
+INSERT INTO verifications (id, user_id, livemode, status, service_id, service, country, provider, number, price_micros, hold_id, created_at,
+    can_cancel_at, expires_at)
+SELECT 'ver_' || n, 'user_1', true, (ARRAY['cancelled', 'expired', 'failed'])[1 + n % 3], 1, 'x', 'us', 'x', '+12025550100', 1, 'txn_' || n,
+       now() - n * interval '1 minute', now(), now() FROM generate_series(1, 30000) n;
+SET session_replication_role = origin;
+ANALYZE verifications
+"""
+
+
+async def test_a_step_of_masking_reads_no_more_than_it_masks_even_when_it_is_the_hundredth(db):
+    await db.execute(_MANY)
+    await db.execute(f"PREPARE step (bigint, timestamptz, timestamptz) AS {retention._MASK}")
+    since = datetime(1970, 1, 1, tzinfo=UTC)
+    async with db.transaction():
+        await db.execute(batches._UNHURRIED)
+        for _ in range(20):
+            count, since = await db.fetchrow(f"EXECUTE step (50, '{since}', now())")
+            assert count == 50
+        plan = await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE step (50, '{since}', now())")
+    scans = [
+        node for node in nodes_of(json.loads(plan)[0]["Plan"]) if node.get("Index Name") == "idx_verifications_status_created"
+    ]
+    assert len(scans) == 4
+    assert sum(scan["Actual Rows"] for scan in scans) <= 150
+
+
 def nodes_of(plan):
     """All parts of a plan."""
     yield plan
