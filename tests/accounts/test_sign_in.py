@@ -128,9 +128,18 @@ async def test_the_table_of_attempts_names_neither_account_nor_address(database:
 
 async def test_a_busy_moment_costs_no_attempt(database: Database, anna: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("namaskah.accounts.passwords.MAX_WAITING", 0)
+    # It became busy only after the attempt had been counted.
+    monkeypatch.setattr("namaskah.accounts.sign_in.refuse_when_busy", lambda: None)
     with pytest.raises(SignInBusy):
         await attempt(database)
     assert await database.fetchval("SELECT count(*) FROM sign_in_attempts") == 0
+
+
+async def test_in_a_flood_a_refusal_asks_the_database_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("namaskah.accounts.passwords.MAX_WAITING", 0)
+    await database.close()
+    with pytest.raises(SignInBusy):
+        await attempt(database)
 
 
 async def test_a_disabled_user_learns_it_only_with_the_right_password(database: Database, anna: User) -> None:

@@ -76,12 +76,18 @@ def is_outdated(stored: str) -> bool:
     return _HASHER.check_needs_rehash(stored)
 
 
-async def _in_thread(function: Callable[..., T], *args: str) -> T:
-    global _seconds_each, _waiting
+def refuse_when_busy() -> None:
+    """Raises SignInBusy when a password would wait too long now. Ask it before anything else is done: in a flood a refusal
+    must cost next to nothing."""
     # Whoever finds a free thread is always let in, so that a machine that has become quick again is noticed.
     too_long = _waiting >= AT_ONCE and _waiting / AT_ONCE * _seconds_each > LONGEST_WAIT_SECONDS
     if _waiting >= MAX_WAITING or too_long:
         raise SignInBusy(retry_after=2)
+
+
+async def _in_thread(function: Callable[..., T], *args: str) -> T:
+    global _seconds_each, _waiting
+    refuse_when_busy()
     _waiting += 1
     try:
         result, seconds = await asyncio.get_running_loop().run_in_executor(_THREADS, _timed, function, *args)

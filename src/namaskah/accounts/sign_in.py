@@ -11,7 +11,7 @@ import structlog
 from namaskah.accounts import sign_in_limits
 from namaskah.accounts.email_address import checked_email
 from namaskah.accounts.errors import AccountDisabled, InvalidEmail, SignInBusy, WrongCredentials
-from namaskah.accounts.passwords import hash_password, is_outdated, verify_password
+from namaskah.accounts.passwords import hash_password, is_outdated, refuse_when_busy, verify_password
 from namaskah.accounts.sessions import SESSION_DAYS, open_session
 from namaskah.accounts.users import COLUMNS, User, user_from
 from namaskah.core import metrics
@@ -42,6 +42,7 @@ async def sign_in(
 
 
 async def _checked(db: Db, email: str, password: str, address: str, user_agent: str, session_days: int) -> tuple[User, str]:
+    refuse_when_busy()
     try:
         typed = checked_email(email)
     except InvalidEmail:
