@@ -10,7 +10,6 @@ import os
 import socket
 import struct
 import threading
-import time
 from collections import deque
 from functools import lru_cache
 from typing import Any, Final
@@ -57,7 +56,7 @@ class OtlpSink:
         # Bytes, which the garbage collector does not look through.
         self._queue: deque[bytes] = deque(maxlen=QUEUE)
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otlp", daemon=True)
         self._thread.start()
 
@@ -72,26 +71,22 @@ class OtlpSink:
 
     def close(self) -> None:
         """Sends what waits, for two seconds at the most."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
         away = False
-        while True:
-            closing = self._closing
-            if not closing:
-                self._wake.wait(_PAUSE_SECONDS if away else DELAY_SECONDS)
-                self._wake.clear()
-            # While it is away, spans that come wake us at once; it is given its pause all the same.
+        while not self._closing.is_set():
+            # While the collector is away spans go on to come, which must not shorten its pause.
+            (self._closing if away else self._wake).wait(_PAUSE_SECONDS if away else DELAY_SECONDS)
+            self._wake.clear()
             taken = self._send_all()
             if taken is away:
-                _log.warning("traces_not_taken" if away is False else "traces_taken_again")
+                _log.warning("traces_taken_again" if taken else "traces_not_taken")
             away = not taken
-            if closing:
-                return
-            if away and not self._closing:
-                time.sleep(min(_PAUSE_SECONDS, DELAY_SECONDS))
+        if not away:
+            self._send_all()
 
     def _send_all(self) -> bool:
         while self._queue:
