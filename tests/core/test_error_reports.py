@@ -68,6 +68,20 @@ def test_a_loop_s_sign_of_life_goes_out_once_a_minute_and_trouble_at_once(kept: 
     assert kept.check_ins == [("_sweep", True), ("_sweep", False)]
 
 
+def test_a_report_that_fails_is_no_failure_of_whoever_reports() -> None:
+    class Broken(Kept):
+        def report(self, error: BaseException, tags: dict[str, Any]) -> None:
+            raise RuntimeError
+
+        def check_in(self, name: str, *, ok: bool, every_seconds: float, seconds: float | None) -> None:
+            raise RuntimeError
+
+    error_reports.configure(Broken())
+    error_reports.report(ValueError())
+    error_reports.check_in("x", ok=True)
+    error_reports.configure(None)
+
+
 def test_nothing_is_loaded_where_nothing_is_asked_for() -> None:
     program = """
 import sys, asyncio, namaskah.app, namaskah.worker

@@ -5,6 +5,7 @@ raises. What customers are refused (any NamaskahError below 500) is an answer, a
 """
 
 import asyncio
+import contextlib
 import time
 from typing import Final, Protocol
 
@@ -76,7 +77,9 @@ def report(error: BaseException, **tags: Tag) -> None:
     if _client is None or is_expected(error):
         return
     if _bound.lets_through(_place_of(error)):
-        _client.report(error, tags)
+        # Whatever the library meets, the one who failed first has trouble enough.
+        with contextlib.suppress(Exception):
+            _client.report(error, tags)
 
 
 def check_in(name: str, *, ok: bool, every_seconds: float = CHECK_IN_SECONDS, seconds: float | None = None) -> None:
@@ -88,7 +91,8 @@ def check_in(name: str, *, ok: bool, every_seconds: float = CHECK_IN_SECONDS, se
     if now - _checked_in.get((name, ok), -CHECK_IN_SECONDS) < CHECK_IN_SECONDS:
         return
     _checked_in[name, ok] = now
-    _client.check_in(name, ok=ok, every_seconds=every_seconds, seconds=seconds)
+    with contextlib.suppress(Exception):
+        _client.check_in(name, ok=ok, every_seconds=every_seconds, seconds=seconds)
 
 
 def _place_of(error: BaseException) -> str:

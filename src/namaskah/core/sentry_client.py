@@ -4,6 +4,7 @@ Requests that are not traced never touch it. A traced one costs a millisecond of
 to the server, so at most TRACES_A_SECOND go out of each process, whatever the sample rate is.
 """
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -158,14 +159,12 @@ class SentrySink:
         """Closes it; statements told afterwards were seen by the asyncpg integration already."""
         if not isinstance(live, _Live):
             return
-        try:
+        with contextlib.suppress(Exception), live.stack:
             for name, value in span.attributes.items():
                 live.span.set_data(name, value)
             live.span.set_status("internal_error" if span.failed else "ok")
             if isinstance(live.span, Transaction):
                 self._describe(live.span, span, ended_ns)
-        finally:
-            live.stack.close()
 
     def _describe(self, transaction: Any, span: Span, ended_ns: int) -> None:
         transaction.name = span.name
