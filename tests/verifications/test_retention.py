@@ -108,8 +108,9 @@ _MANY = """
 SET session_replication_role = replica;
 INSERT INTO verifications (id, user_id, livemode, status, service_id, service, country, provider, number, price_micros, hold_id, created_at,
     can_cancel_at, expires_at)
-SELECT 'ver_' || n, 'user_1', true, (ARRAY['cancelled', 'expired', 'failed'])[1 + n % 3], 1, 'x', 'us', 'x', '+12025550100', 1, 'txn_' || n,
-       now() - n * interval '1 minute', now(), now() FROM generate_series(1, 30000) n;
+SELECT 'ver_' || n, 'user_1', true, (ARRAY['cancelled', 'expired', 'failed'])[1 + n % 3], 1, 'x', 'us', 'x',
+       CASE WHEN n % 3 < 2 THEN '+12025550100' END, 1, 'txn_' || n, now() - n * interval '1 minute', now(), now()
+FROM generate_series(1, 30000) n;
 SET session_replication_role = origin;
 ANALYZE verifications
 """
@@ -128,8 +129,8 @@ async def test_a_step_of_masking_reads_no_more_than_it_masks_even_when_it_is_the
     scans = [
         node for node in nodes_of(json.loads(plan)[0]["Plan"]) if node.get("Index Name") == "idx_verifications_status_created"
     ]
-    assert len(scans) == 4
-    assert sum(scan["Actual Rows"] for scan in scans) <= 150
+    assert scans
+    assert sum(scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) for scan in scans) <= 150
 
 
 def nodes_of(plan):

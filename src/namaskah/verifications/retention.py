@@ -41,7 +41,8 @@ _FORGET_KEYS = _FORGET.format(table="idempotency_keys", time="created_at", which
 _FORGET_PROVIDER_ORDERS = _FORGET.format(table="provider_orders", time="asked_at", which="state = 'closed'")
 _FORGET_DEAD_JOBS = _FORGET.format(table="jobs", time="dead_at", which="dead_at IS NOT NULL")
 _FORGET_KEY_SPEND = _FORGET.format(table="api_key_spend", time="(day::timestamp AT TIME ZONE 'UTC')", which="true")
-_ENDED = ("completed", "cancelled", "expired", "failed")
+# What failed never had a number, and would be passed over again in every step.
+_HAD_A_NUMBER = ("completed", "cancelled", "expired")
 _MASKED_TO = """
 SELECT coalesce((SELECT value::timestamptz FROM schema_state WHERE name = 'numbers_masked_to'),
                 (SELECT min(created_at) FROM verifications))
@@ -55,7 +56,7 @@ _ONE_STATUS = """
 """
 _MASK = f"""
 WITH old AS MATERIALIZED (
-    SELECT id, created_at FROM ({" UNION ALL ".join(map(_ONE_STATUS.format, _ENDED))}) x ORDER BY created_at LIMIT $1
+    SELECT id, created_at FROM ({" UNION ALL ".join(map(_ONE_STATUS.format, _HAD_A_NUMBER))}) x ORDER BY created_at LIMIT $1
 ), masked AS (
     UPDATE verifications SET number = left(number, 4) || repeat('*', greatest(length(number) - 4, 0))
     WHERE id = ANY (ARRAY(SELECT id FROM old))
