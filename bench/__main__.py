@@ -17,7 +17,22 @@ from bench.data import BYTES_A_VERIFICATION, Dataset, load
 from bench.figures import RESULTS, Figure, print_table, write_json
 from bench.server import LOADING, RUNNING, NoRoom, Server, check_room, run, server
 
-ROWS = ("start", "reads", "balance", "cache", "tracing", "allocation", "push", "streams", "scale", "indexes", "ledger", "deadlines", "extraction", "growth")
+ROWS = (
+    "start",
+    "reads",
+    "balance",
+    "cache",
+    "tracing",
+    "allocation",
+    "push",
+    "streams",
+    "scale",
+    "indexes",
+    "ledger",
+    "deadlines",
+    "extraction",
+    "growth",
+)
 # Those that need the large data set.
 LARGE = frozenset({"scale", "indexes", "deadlines", "ledger", "growth"})
 SMALL = 10_000
