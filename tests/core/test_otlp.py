@@ -74,7 +74,7 @@ def test_a_collector_that_comes_back_gets_what_comes_after() -> None:
     with receiving() as received:
         port = received.port
     opened = sink(f"http://127.0.0.1:{port}")
-    assert not opened._send([encoded(span("lost"), 1)])
+    assert not opened._send([(span("lost"), 1)])
     with receiving() as again:
         opened._exporter._endpoint = opened._exporter._client._endpoint = f"{again.url}/v1/traces"
         opened.ended(span("found"), time.time_ns(), None)

@@ -11,6 +11,15 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from namaskah.core.scrub import REMOVED, is_forbidden, scrub
+from namaskah.core.tracing import current_span
+
+
+def name_the_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Every line that is logged inside a traced request or job can be found by its trace."""
+    span = current_span.get()
+    if span is not None and span.live is not None:
+        event["trace_id"] = f"{span.trace_id:032x}"
+    return event
 
 
 def remove_personal_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -27,6 +36,7 @@ def configure(style: Literal["json", "pretty"], *, level: str = "INFO") -> None:
     """Sets up the logs of this process, those of the libraries included."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_the_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

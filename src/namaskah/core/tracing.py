@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar, Token
 from typing import Any, Final, Literal, Protocol
 
-import structlog
-
 from namaskah.core.settings import Settings
 
 Kind = Literal["server", "client", "consumer", "producer", "internal"]
@@ -197,9 +195,6 @@ class OpenSpan:
     def __enter__(self) -> Span:
         self._before: Token[Span | None] = current_span.set(self.span)
         self.span.live = [sink.begun(self.span, self._parent) for sink in self._tracer.sinks]
-        if self._parent is None:
-            # Every line that is logged on the way can be found by it.
-            structlog.contextvars.bind_contextvars(trace_id=f"{self.span.trace_id:032x}")
         return self.span
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
@@ -209,8 +204,6 @@ class OpenSpan:
         open_there, self.span.live = self.span.live, None
         for sink, live in zip(self._tracer.sinks, open_there or (), strict=True):
             sink.ended(self.span, ended_ns, live)
-        if self._parent is None:
-            structlog.contextvars.unbind_contextvars("trace_id")
         current_span.reset(self._before)
 
 
