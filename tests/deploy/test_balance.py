@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import http.client
+import http.server
 import re
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -159,6 +161,37 @@ def test_a_forged_address_does_not_reach_the_limits(front: Front) -> None:
     statuses = [sign_in(number, cheat) for number in range(11)]
     assert statuses[10] == 429, statuses
     assert 429 not in [*statuses[:10], sign_in(11, other)]
+
+
+class Told(http.server.BaseHTTPRequestHandler):
+    """A process that answers with the headers that reached it."""
+
+    def do_GET(self) -> None:
+        body = "".join(f"{name.lower()}: {value}\n" for name, value in self.headers.items()).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """What is asked is in the answers."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_that_a_client_says_of_its_own_address_reaches_a_process(name: str, tmp_path: Path) -> None:
+    forged = "X-Forwarded-For Forwarded X-Forwarded-Proto X-Forwarded-Host x-forwarded-port X-FORWARDED-PREFIX X-Real-IP Proxy"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told) as process:
+        threading.Thread(target=process.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        try:
+            trust = certificate(tmp_path)
+            with Balancer(name, tmp_path / name, [process.server_port] * 3).running() as balancer:
+                front = Front(balancer, trust, "")
+                seen = front.ask("GET", "/", **dict.fromkeys(forged.replace("-", "_").split(), "192.0.2.66")).text.decode()
+        finally:
+            process.shutdown()
+    assert "192.0.2.66" not in seen
+    assert "x-forwarded-for: 127.0.0.1\n" in seen
+    assert "x-forwarded-proto: https\n" in seen
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/%6Detrics", "//metrics", "/metrics/", "/metrics?x=1", "/readyz", "/livez"])
