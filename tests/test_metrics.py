@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from namaskah.app import Application
 from namaskah.core import metrics
@@ -42,6 +43,24 @@ async def test_only_allowed_addresses_read_the_metrics_and_none_through_an_unnam
         answer = await client.get("/metrics", headers=headers)
     assert answer.status_code == status
     assert ("namaskah_build_info" in answer.text) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "client", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1", 403),
+        ("127.0.0.1", "10.1.2.3", 403),
+        ("192.0.2.1", "198.51.100.7", 403),
+        ("192.0.2.1", "127.0.0.1", 200),
+        ("192.0.2.1", "10.1.2.3", 200),
+    ],
+)
+async def test_where_a_proxy_is_named_the_address_of_another_one_opens_nothing(database_url, proxy, client, status):
+    app = Application(settings(database_url, metrics_allow="127.0.0.1,10.0.0.0/8", trusted_proxies="192.0.2.1"))
+    behind = ProxyHeadersMiddleware(app, trusted_hosts=app.settings.trusted_proxies)
+    transport = httpx2.ASGITransport(app=behind, client=(proxy, 54321))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://app.test") as asking:
+        assert (await asking.get("/metrics", headers={"x-forwarded-for": client})).status_code == status
 
 
 async def test_no_request_however_odd_makes_a_series_of_its_own(database_url):

@@ -120,8 +120,12 @@ class Application(FastAPI):
 
     async def _metrics(self, request: Request) -> Response:
         """For the addresses of METRICS_ALLOW. Whoever comes through a proxy that nobody named is not the one it seems."""
-        through = not self.settings.trusted_proxies and ({"x-forwarded-for", "forwarded"} & set(request.headers))
-        if through or request.client is None or not may_read(request.client.host, self._may_read_metrics):
+        client = request.client
+        through = {"x-forwarded-for", "forwarded"} & set(request.headers)
+        # A client whom a named proxy has told of has no port; any other address is that of a proxy that is not named.
+        if client is None or (through and (client.port or not self.settings.trusted_proxies)):
+            return JSONResponse({"status": "forbidden"}, 403)
+        if not may_read(client.host, self._may_read_metrics):
             return JSONResponse({"status": "forbidden"}, 403)
         return Response(await asyncio.to_thread(exposition), headers={"content-type": CONTENT_TYPE.decode()})
 
