@@ -101,7 +101,7 @@ print(sorted(name for name in sys.modules if name.startswith(ours)))
 
 # A process with Sentry's library, because it changes others' classes for good.
 _ERRORS = """
-import logging, sys, time
+import asyncio, gc, logging, sys, time
 from pydantic import SecretStr
 from namaskah.core import error_reports, telemetry, tracing
 from namaskah.core.settings import Settings
@@ -125,6 +125,13 @@ sentry_sdk.add_breadcrumb(message=secret, data={"query": secret})
 sentry_sdk.set_user({"email": secret})
 sentry_sdk.set_extra("anything", secret)
 sentry_sdk.set_context("order", {"number": secret, "inner": [{"body": secret}], "note": "for " + canaries[2]})
+async def forget():
+    async def fails():
+        raise KeyError(secret)
+    asyncio.get_running_loop().create_task(fails())
+    await asyncio.sleep(0)
+asyncio.run(forget())
+gc.collect()
 try:
     raise RuntimeError(secret)
 except RuntimeError as error:
@@ -147,7 +154,7 @@ def test_nothing_private_leaves_whatever_holds_it_and_the_rest_is_told() -> None
         subprocess.run([sys.executable, "-c", _ERRORS, received.dsn, *CANARIES], check=True, env=environment(), timeout=60)
         everything = received.raw.decode()
         assert [canary for canary in CANARIES if canary in everything or json.dumps(canary)[1:-1] in everything] == []
-        first, logged, last = received.of_kind("event")
+        first, logged, forgotten, last = received.of_kind("event")
         [transaction] = received.of_kind("transaction")
         failed, done = received.of_kind("check_in")
     assert [one["type"] for one in first["exception"]["values"]] == ["ValueError", "LookupError"]
@@ -157,6 +164,8 @@ def test_nothing_private_leaves_whatever_holds_it_and_the_rest_is_told() -> None
     assert (first["environment"], first["release"], first["tags"]["role"]) == ("staging", "1.2.3", "worker")
     assert first["tags"]["job"] == "provider_cancel"
     assert logged["logentry"]["message"] == "failed for %s"
+    assert forgotten["logentry"]["message"] == "Task exception was never retrieved"
+    assert forgotten["exception"]["values"][0]["type"] == "KeyError"
     assert last["exception"]["values"][0]["type"] == "RuntimeError"
     assert (transaction["transaction"], transaction["tags"]["endpoint"]) == ("GET /api/v2/wallet", "/api/v2/wallet")
     assert transaction["measurements"]["response_time"]["unit"] == "millisecond"

@@ -273,8 +273,9 @@ def _without_what_is_private(event: Any, _hint: Any) -> Any:
             frame.pop("vars", None)
     entry = event.get("logentry")
     if entry:
-        # Its pattern stands in the code; what was put into it does not.
-        event["logentry"] = {"message": entry.get("message", ""), "params": []}
+        # Its pattern stands in the code; what was put into it does not. asyncio puts an error's repr in itself, on the lines
+        # after the first.
+        event["logentry"] = {"message": str(entry.get("message", "")).partition("\n")[0], "params": []}
     _name_sqlstate(event, _hint)
     return scrub(event, kept=_KEPT)
 
