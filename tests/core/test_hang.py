@@ -1,17 +1,21 @@
 """A database that hangs: nobody waits for it, and it is met again when it answers. Its processes are really stopped."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
+import asyncpg
 import pytest
 
 from namaskah.core.db import Database, DatabaseGone
 from namaskah.core.embedded import EmbeddedPostgres
 from namaskah.core.hang import HangWatch
+from namaskah.core.pool import Pool
 from namaskah.core.signals import Signals
 
 
@@ -27,7 +31,9 @@ class Server:
         postmaster = int(self._pidfile.read_text().split()[0])
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for pid in [postmaster, *map(int, children)]:
-            os.kill(pid, number)
+            # One whose client is gone ends by itself.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def stop(self) -> None:
         self.send(signal.SIGCONT)
@@ -77,3 +83,30 @@ async def test_nobody_waits_for_a_database_that_hangs_and_it_is_met_again(server
 
 async def test_a_statement_that_takes_its_time_is_left_alone(server: Server, database: Database) -> None:
     assert await database.fetchval("SELECT 5 FROM pg_sleep(3.5)") == 5
+
+
+async def test_nobody_waits_to_be_let_in_either(server: Server, database: Database) -> None:
+    # Nothing is open, as after a hang that is over: who asks must connect, which a stopped server's kernel accepts.
+    database.pool.shut()
+    database.pool.open_again()
+    server.send(signal.SIGSTOP)
+    began = perf_counter()
+    waiting = await asyncio.gather(*(database.fetchval("SELECT 6") for _ in range(6)), return_exceptions=True)
+    assert all(isinstance(error, DatabaseGone) for error in waiting)
+    assert perf_counter() - began < 4.5
+
+
+async def test_one_that_refuses_us_after_it_hung_is_no_reason_to_stop_looking() -> None:
+    refused = False
+
+    async def connect() -> Any:
+        raise asyncpg.InvalidPasswordError("refused") if refused else TimeoutError
+
+    watched = Database(Pool(connect, 1))
+    looking = asyncio.create_task(HangWatch(watched, Signals(""))._cut_until_it_answers())
+    await asyncio.sleep(0)
+    refused = True
+    async with asyncio.timeout(5):
+        await looking
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await watched.pool.take(1)

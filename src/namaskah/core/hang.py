@@ -9,6 +9,7 @@ import contextlib
 from time import perf_counter
 from typing import Any, Final
 
+import asyncpg
 import structlog
 
 from namaskah.core.db import Database
@@ -46,7 +47,7 @@ class HangWatch:
             await asyncio.sleep(_LOOK_SECONDS)
             now = perf_counter()
             starved = now - began > 2 * _LOOK_SECONDS  # it is we who were late, and answers may lie in our sockets
-            if starved or self._signals.healthy or not self._db.pool.busy or Statements.answered_at > began:
+            if starved or self._signals.healthy or not self._db.pool.unanswered or Statements.answered_at > began:
                 silent_since = None
                 continue
             silent_since = began if silent_since is None else silent_since
@@ -56,7 +57,7 @@ class HangWatch:
 
     async def _cut_until_it_answers(self) -> None:
         """Ends every wait, and lets none begin before the database has answered us."""
-        _log.error("database_hangs", waiting=self._db.pool.busy + self._db.pool.waiting)
+        _log.error("database_hangs", waiting=self._db.pool.unanswered + self._db.pool.waiting)
         self._db.pool.shut()
         try:
             while True:
@@ -76,6 +77,9 @@ class HangWatch:
             return True
         except GONE:
             return False
+        except asyncpg.PostgresError:
+            # It refuses us, for whatever reason: that is an answer.
+            return True
         finally:
             if connection is not None:
                 with contextlib.suppress(*GONE):

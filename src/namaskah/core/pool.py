@@ -28,6 +28,8 @@ class Pool:
         self._closed = False
         # The server hangs: nobody is to wait for it.
         self._shut = False
+        # Of connections that are being opened: `shut` ends them.
+        self._opening: set[asyncio.Timeout] = set()
 
     def take_now(self) -> Connection | None:
         """A connection that is free at this moment, without waiting."""
@@ -92,6 +94,8 @@ class Pool:
         self._size -= len(free)
         for connection in (*free, *self._out):
             connection.terminate()
+        for opening in self._opening:
+            opening.reschedule(asyncio.get_running_loop().time())
 
     def open_again(self) -> None:
         """The server answers."""
@@ -107,6 +111,11 @@ class Pool:
         return len(self._out)
 
     @property
+    def unanswered(self) -> int:
+        """How many wait for the server: for an answer, or to be let in."""
+        return len(self._out) + len(self._opening)
+
+    @property
     def free(self) -> int:
         """How many connections stand ready."""
         return len(self._free)
@@ -118,12 +127,17 @@ class Pool:
 
     async def _open(self) -> Connection:
         self._size += 1
+        limit = asyncio.timeout(None)
+        self._opening.add(limit)
         try:
-            return await self._connect()
+            async with limit:
+                return await self._connect()
         except BaseException:
             self._size -= 1
             self._hand_on(None)
             raise
+        finally:
+            self._opening.discard(limit)
 
     async def _wait(self) -> Connection | None:
         waiter = asyncio.get_running_loop().create_future()
