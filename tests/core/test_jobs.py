@@ -2,9 +2,11 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from namaskah.core.jobs import JobRunner, RetryLater, backoff_seconds
+from tests.figures import Growth
 
 _ADD = "INSERT INTO jobs (kind, payload, max_attempts) VALUES ('k', $1, $2)"
 
@@ -52,6 +54,39 @@ async def test_when_its_attempts_are_used_up_it_is_dead_and_kept(database, db):
     assert (await row(db))["dead_at"] is not None
     await db.execute("UPDATE jobs SET due_at = now() - interval '1 hour'")
     assert await runner.run_due() == 0
+
+
+async def test_one_that_is_cut_off_does_not_count_as_done(database, db):
+    await db.execute(_ADD, "{}", 20)
+    done, begun = Growth("namaskah_jobs_run_total", kind="k", outcome="done"), asyncio.Event()
+
+    async def work(_payload: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(JobRunner(database, {"k": work}, {}).run_due())
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert done() == 0
+
+
+async def test_the_others_are_waited_for_when_one_cannot_be_ended(database, db):
+    for n in (1, 2):
+        await db.execute(_ADD, f'{{"n": {n}}}', 20)
+    finished: list[object] = []
+
+    async def work(payload: dict[str, int]) -> None:
+        if payload["n"] == 1:
+            # Its failure cannot be written down.
+            raise RetryLater(float("nan"), "not now")
+        await asyncio.sleep(0.2)
+        finished.append(payload)
+
+    with pytest.raises(asyncpg.PostgresError):
+        await JobRunner(database, {"k": work}, {}).run_due()
+    assert finished == [{"n": 2}]
 
 
 async def test_later_is_no_failure(database, db):

@@ -87,7 +87,10 @@ class JobRunner:
     async def run_due(self) -> int:
         """Runs what is due now, at most 20 at once; answers how many were taken."""
         rows = await self._db.fetch(_TAKE, list(self._handlers))
-        await asyncio.gather(*(self._run(row) for row in rows))
+        # All are waited for, also when the database goes away at the end of one of them.
+        for ended in await asyncio.gather(*(self._run(row) for row in rows), return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
         return len(rows)
 
     async def _run(self, row: Any) -> None:
@@ -97,7 +100,8 @@ class JobRunner:
     async def _run_traced(self, row: Any) -> None:
         kind: str = row["kind"]
         began = perf_counter()
-        outcome = "done"
+        # Of one that is cut off when its process ends: it runs again when its lease is over.
+        outcome = "failed"
         try:
             # What recurs may take long where there is much to do, and then keeps its lease.
             async with self._kept(row) if kind in self._every else asyncio.timeout(LEASE_SECONDS - 10):
@@ -115,6 +119,7 @@ class JobRunner:
             else:
                 await self._db.execute(_AGAIN, row["id"], backoff_seconds(row["attempts"]), type(error).__name__)
         else:
+            outcome = "done"
             if kind in self._every:
                 await self._db.execute(_REST, row["id"], self._every[kind])
             else:
