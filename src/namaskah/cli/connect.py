@@ -73,6 +73,7 @@ def embedded_folder(settings: "Settings") -> "Path":
 @contextlib.contextmanager
 def reachable_url(settings: "Settings", *, create: bool = False) -> Iterator[str]:
     """The URL of the database while it surely runs; `create` allows a new embedded one to be made."""
+    warn_on_stderr(settings)
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
@@ -100,7 +101,6 @@ def with_database(work: Callable[[Instance], Awaitable[T]]) -> T:
     import asyncio
 
     settings = read_settings()
-    warn_on_stderr(settings)
     with reachable_url(settings) as url:
         return asyncio.run(_work(settings, url, work))
 

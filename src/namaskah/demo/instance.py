@@ -14,6 +14,7 @@ import httpx2
 
 from namaskah.core.db import Database
 from namaskah.core.embedded import EmbeddedPostgres
+from namaskah.core.logs import configure
 from namaskah.core.settings import Settings, load_settings
 
 # Long enough for every purchase of the demo, short enough to see one expire.
@@ -69,6 +70,7 @@ async def _open(url: str, folder: str, environment: dict[str, str]) -> Instance:
     os.environ.update({name: environment[name] for name in ("ENVIRONMENT", "NAMASKAH_DATA_DIR")})
     os.environ.pop("DATABASE_URL", None)
     settings = load_settings()
+    configure("pretty", level="WARNING")  # to standard error: standard output may be read by a program
     database_url = await asyncio.to_thread(EmbeddedPostgres(Path(folder) / "postgres").start)
     return Instance(url, settings, await Database.open(database_url, max_size=4))
 
