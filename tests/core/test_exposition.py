@@ -1,5 +1,6 @@
 """/metrics of several processes: nothing is lost when one dies, many dead ones are put together, series stay few."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ metrics.SIGN_UPS.inc(2)
 metrics.STREAM_PUSH.observe(0.004)
 metrics.HTTP_REQUESTS.labels("api", "GET", "/wallet", "200").inc()
 metrics.STREAMS_OPEN.set(5)
+metrics.JOBS_WAITING.labels("k").set(len(sys.argv))
 print("counted", flush=True)
 sys.stdin.read()
 """
@@ -77,7 +79,10 @@ def test_many_ended_processes_are_put_together_without_losing_or_doubling_a_coun
     assert {value_of("namaskah_sign_ups_total", text) for text in texts} == {6.0}
     assert {value_of("namaskah_stream_push_seconds_bucket", text, le="0.005") for text in texts} == {3.0}
     assert {value_of("namaskah_http_requests_total", text, route="/wallet") for text in texts} == {3.0}
-    assert sorted(file.name for file in folder.glob("*_0.*")) == ["counter_0.db", "histogram_0.db"]
+    # And what was read last stays: nobody alive tells it.
+    assert {value_of("namaskah_jobs_waiting", text, kind="k") for text in texts} == {1.0}
+    ended = {file.name for file in folder.glob("*.db")} - {file.name for file in folder.glob(f"*_{os.getpid()}.db")}
+    assert sorted(ended) == ["counter_0.db", "gauge_mostrecent_0.db", "histogram_0.db"]
     counting().communicate("", timeout=10)
     assert value_of("namaskah_sign_ups_total", exposition().decode()) == 8
 

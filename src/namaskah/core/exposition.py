@@ -20,7 +20,7 @@ from namaskah.core.metrics_folder import FOLDER_VARIABLE, runs
 _MappedFile: Any = mmap_dict.MmapedDict
 _Collector: Any = multiprocess.MultiProcessCollector
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
-# Each ended process leaves two files; so many are read one by one before they are put together.
+# Each ended process leaves three files; so many are read one by one before they are put together.
 _MOST_LEFT: Final = 32
 Network = IPv4Network | IPv6Network
 
@@ -64,12 +64,12 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _clear_up(folder: Path) -> None:
-    """Drops the gauges of ended processes; puts their counts into one file each when many have gathered."""
+    """Drops what ended processes held; puts what they counted and read into one file each when many have gathered."""
     ended = [file for file in folder.glob("*.db") if not runs(_pid_of(file))]
     for file in ended:
         if file.name.startswith("gauge_live"):
             file.unlink(missing_ok=True)
-    for kind in ("counter", "histogram"):
+    for kind in ("counter", "histogram", "gauge_mostrecent"):
         left = [file for file in ended if file.name.startswith(f"{kind}_")]
         if len(left) > _MOST_LEFT:
             _put_together(kind, left, folder)
@@ -81,15 +81,29 @@ def _put_together(kind: str, left: list[Path], folder: Path) -> None:
     fresh = folder / f"{kind}_0.new"
     fresh.unlink(missing_ok=True)
     merged = _MappedFile(str(fresh))
-    for metric in _Collector.merge([str(file) for file in left], accumulate=False):
-        for sample in metric.samples:
-            names, values = list(sample.labels), list(sample.labels.values())
-            key = mmap_dict.mmap_key(metric.name, sample.name, names, values, metric.documentation)
-            merged.write_value(key, sample.value, 0.0)
+    for key, value, told_at in _latest(left) if kind == "gauge_mostrecent" else _sums(left):
+        merged.write_value(key, value, told_at)
     merged.close()
     for file in left:
         file.unlink()
     fresh.rename(target)
+
+
+def _sums(files: list[Path]) -> Iterator[tuple[str, float, float]]:
+    for metric in _Collector.merge([str(file) for file in files], accumulate=False):
+        for sample in metric.samples:
+            names, values = list(sample.labels), list(sample.labels.values())
+            yield mmap_dict.mmap_key(metric.name, sample.name, names, values, metric.documentation), sample.value, 0.0
+
+
+def _latest(files: list[Path]) -> Iterator[tuple[str, float, float]]:
+    told: dict[str, tuple[float, float]] = {}
+    for file in files:
+        for key, value, told_at, _place in _MappedFile.read_all_values_from_file(str(file)):
+            if key not in told or told_at > told[key][1]:
+                told[key] = (value, told_at)
+    for key, (value, told_at) in told.items():
+        yield key, value, told_at
 
 
 def _pid_of(file: Path) -> int:
