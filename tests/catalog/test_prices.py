@@ -191,6 +191,50 @@ async def test_without_signals_a_change_shows_all_the_same(filled: Database, sig
     await deaf.stop()
 
 
+async def test_a_change_that_was_missed_shows_though_an_answer_from_before_it_was_on_its_way(
+    filled: Database, catalogue: Catalogue, signals: Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id = await add_user(filled)
+    await listed(catalogue, user_id)
+    answered, go_on = asyncio.Event(), asyncio.Event()
+    fetchval = filled.fetchval
+
+    async def slowly(*args: Any) -> Any:
+        found = await fetchval(*args)
+        answered.set()
+        await go_on.wait()
+        return found
+
+    await signals.stop()
+    monkeypatch.setattr(filled, "fetchval", slowly)
+    catalogue._generation.ask()
+    await answered.wait()
+    await set_price(filled, service="whatsapp", price_micros=2_000_000, **BY)
+    await signals.start()
+    go_on.set()
+    await shows_within_a_second(catalogue, user_id, "whatsapp", "2.00")
+
+
+async def test_a_change_that_was_missed_shows_though_the_database_could_not_be_asked_at_once(
+    filled: Database, catalogue: Catalogue, signals: Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id = await add_user(filled)
+    await listed(catalogue, user_id)
+    await signals.stop()
+    await set_price(filled, service="whatsapp", price_micros=2_000_000, **BY)
+
+    async def gone(*_args: Any) -> None:
+        raise DatabaseGone
+
+    with monkeypatch.context() as patched:
+        patched.setattr(filled, "fetchval", gone)
+        await signals.start()
+        await catalogue._generation.ask()
+    async with asyncio.timeout(3):
+        while (await listed(catalogue, user_id))["whatsapp"].price_from != Money("2.00"):
+            await asyncio.sleep(0.05)
+
+
 async def test_while_the_database_is_away_the_old_lists_are_served_for_an_hour(
     filled: Database, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

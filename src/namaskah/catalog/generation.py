@@ -4,6 +4,7 @@ While the database's signals are not heard, the number is asked for once a secon
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
@@ -33,6 +34,8 @@ class Generation:
         self._asked_at = 0.0
         self._retry_at = 0.0
         self._heard_of = 0
+        # How often an answer that may have been on its way already was not good enough.
+        self._outdated = 0
         self._asking: asyncio.Task[None] | None = None
 
     def number(self) -> int:
@@ -65,7 +68,7 @@ class Generation:
         """A change's number, as it is signalled. Anything else is of a release that did not tell numbers."""
         self._heard_of += 1
         if not payload.isascii() or not payload.isdecimal():
-            self.ask()
+            self.ask_anew()
         elif int(payload) > self._number:
             self._set(int(payload))
 
@@ -75,6 +78,12 @@ class Generation:
             self._asking = asyncio.create_task(self._ask())
         return self._asking
 
+    def ask_anew(self) -> "asyncio.Task[None]":
+        """The number is not sure any more, nor is an answer that is on its way already: then it is asked for once more."""
+        self._outdated += 1
+        self._asked_at = -math.inf
+        return self.ask()
+
     async def stop(self) -> None:
         """Ends a question that is under way."""
         if self._asking is not None:
@@ -82,9 +91,12 @@ class Generation:
             await asyncio.gather(self._asking, return_exceptions=True)
 
     async def _ask(self) -> None:
-        asked_at, heard_of = monotonic(), self._heard_of
         try:
-            found: int | None = await self._db.fetchval(READ)
+            while True:
+                asked_at, heard_of, outdated = monotonic(), self._heard_of, self._outdated
+                found: int | None = await self._db.fetchval(READ)
+                if outdated == self._outdated:
+                    break
         except (DatabaseGone, asyncpg.PostgresError) as error:
             self._retry_at = monotonic() + RETRY_SECONDS
             _log.warning("catalogue_generation_unknown", error=type(error).__name__)

@@ -95,7 +95,7 @@ class Catalogue:
         ready = (await self._current_lists()).services(plan, livemode)
         if ready is None:
             # The plan is newer than the lists, and its signal has not come yet.
-            await asyncio.shield(self._generation.ask())
+            await asyncio.shield(self._generation.ask_anew())
             self._lists.forget(_ALL)
             ready = (await self._current_lists()).services(plan, livemode)
             if ready is None:
@@ -130,7 +130,7 @@ class Catalogue:
     def _missed(self) -> None:
         """Signals may have been missed."""
         self._plans.forget_all()
-        self._generation.ask()
+        self._generation.ask_anew()
 
     def _changed(self) -> None:
         # Read at once, so that the next request finds it; whoever has never been asked need not.
