@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from namaskah.core.observed import RequestRecord, current_request
-from namaskah.core.statements import statement_name
+from namaskah.core.statements import Statements, statement_name
 from tests.figures import Growth
 
 
@@ -25,6 +25,24 @@ from tests.figures import Growth
 )
 def test_a_statement_is_named_by_what_it_calls_or_by_its_verb_and_table(sql, name):
     assert statement_name(sql) == name
+
+
+def test_many_texts_of_one_name_take_no_other_statement_its_name(monkeypatch):
+    monkeypatch.setattr(Statements, "_known", {})
+    monkeypatch.setattr(Statements, "_named", {}, raising=False)
+    names = {Statements.known(f"SELECT id FROM offers LIMIT {n}").name for n in range(3_000)}
+    assert names == {"select_offers"}
+    assert Statements.known("SELECT id FROM wallets").name == "select_wallets"
+    assert len(Statements._known) <= 2_000
+
+
+def test_names_without_end_make_no_series_without_end(monkeypatch):
+    monkeypatch.setattr(Statements, "_known", {})
+    monkeypatch.setattr(Statements, "_named", {}, raising=False)
+    monkeypatch.setattr("namaskah.core.statements._MOST_NAMES", 3)
+    names = [Statements.known(f"SELECT id FROM made_up_{n % 5}").name for n in range(10)]
+    assert set(names) == {"select_made_up_0", "select_made_up_1", "select_made_up_2", "other"}
+    assert names[:5] == names[5:]
 
 
 async def test_a_failure_is_counted_by_its_kind(database):

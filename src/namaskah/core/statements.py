@@ -41,6 +41,8 @@ _COMMON_TABLE: Final = re.compile(r"(?:\bWITH(?:\s+RECURSIVE)?|,)\s+(\w+)\s*(?:\
 _AGGREGATES: Final = frozenset({"count", "max", "min", "sum", "coalesce", "extract", "array", "exists", "greatest", "least"})
 # More names than we have statements: a text that is put together at run time must not make a series each.
 _MOST_NAMES: Final = 400
+# A page's LIMIT stands in its text, so that customers' wishes make some hundred texts of one name.
+_MOST_TEXTS: Final = 2_000
 # Several statements under one name; they may take as long as they must, such as the proof of the ledger.
 TRANSACTION: Final = "TRANSACTION"
 _log = structlog.get_logger()
@@ -84,15 +86,18 @@ class Statements:
     # When the server last answered anything (perf_counter), by which a server that hangs is told from one that is slow.
     answered_at = 0.0
     _known: dict[str, _Known] = {}  # noqa: RUF012
+    _named: dict[str, _Known] = {}  # noqa: RUF012
 
     @classmethod
     def known(cls, sql: str) -> _Known:
         """The statement's name and place."""
         found = cls._known.get(sql)
         if found is None:
-            name = statement_name(sql) if len(cls._known) < _MOST_NAMES else "other"
-            found = _Known(name)
-            if name != "other":
+            name = statement_name(sql)
+            if name not in cls._named and len(cls._named) >= _MOST_NAMES:
+                name = "other"
+            found = cls._named.get(name) or cls._named.setdefault(name, _Known(name))
+            if len(cls._known) < _MOST_TEXTS:
                 cls._known[sql] = found
         return found
 
