@@ -247,7 +247,7 @@ def _replaced(text: str, old: str, new: str, *counts: int) -> str:
 
 def _with_backends(text: str, backends: list[int]) -> str:
     for given, port in zip((8001, 8002, 8003), backends, strict=True):
-        text = _replaced(text, f"127.0.0.1:{given}", f"127.0.0.1:{port}", 2)
+        text = _replaced(text, f"127.0.0.1:{given}", f"127.0.0.1:{port}", 2, 3)
     return text
 
 

@@ -177,21 +177,53 @@ class Told(http.server.BaseHTTPRequestHandler):
         """What is asked is in the answers."""
 
 
+@contextlib.contextmanager
+def answering(kind: type[http.server.BaseHTTPRequestHandler]) -> Iterator[int]:
+    """A process of this kind; its port."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as process:
+        threading.Thread(target=process.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        try:
+            yield process.server_port
+        finally:
+            process.shutdown()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_that_a_client_says_of_its_own_address_reaches_a_process(name: str, tmp_path: Path) -> None:
     forged = "X-Forwarded-For Forwarded X-Forwarded-Proto X-Forwarded-Host x-forwarded-port X-FORWARDED-PREFIX X-Real-IP Proxy"
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told) as process:
-        threading.Thread(target=process.serve_forever, kwargs={"poll_interval": 0.05}).start()
-        try:
-            trust = certificate(tmp_path)
-            with Balancer(name, tmp_path / name, [process.server_port] * 3).running() as balancer:
-                front = Front(balancer, trust, "")
-                seen = front.ask("GET", "/", **dict.fromkeys(forged.replace("-", "_").split(), "192.0.2.66")).text.decode()
-        finally:
-            process.shutdown()
+    with answering(Told) as port:
+        trust = certificate(tmp_path)
+        with Balancer(name, tmp_path / name, [port] * 3).running() as balancer:
+            front = Front(balancer, trust, "")
+            seen = front.ask("GET", "/", **dict.fromkeys(forged.replace("-", "_").split(), "192.0.2.66")).text.decode()
     assert "192.0.2.66" not in seen
     assert "x-forwarded-for: 127.0.0.1\n" in seen
     assert "x-forwarded-proto: https\n" in seen
+
+
+class Unready(Told):
+    """A process whose database is away."""
+
+    def do_GET(self) -> None:
+        if self.path != "/readyz":
+            super().do_GET()
+            return
+        self.send_response(503)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+
+def test_the_status_page_is_shown_while_no_process_has_a_database(tmp_path: Path) -> None:
+    with answering(Unready) as port:
+        trust = certificate(tmp_path)
+        with Balancer("haproxy", tmp_path / "haproxy", [port] * 3).running() as balancer:
+            front = Front(balancer, trust, "")
+            deadline = time.monotonic() + 10
+            while front.ask("GET", "/").status != 503:
+                assert time.monotonic() < deadline, "it does not see that nobody is ready"
+            assert problem(front.ask("GET", "/api/v2/wallet"), 503, "unavailable")["charged"] is False
+            pages = ["/status", "/status.json", "/status.rss", "/assets/app.css", "/health"]
+            assert [front.ask("GET", path).status for path in pages] == [200] * 5
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/%6Detrics", "//metrics", "/metrics/", "/metrics?x=1", "/readyz", "/livez"])
