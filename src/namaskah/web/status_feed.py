@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from email.utils import format_datetime
+from html import escape
 from typing import Final
 from xml.etree import ElementTree as Xml
 
@@ -37,7 +38,9 @@ def feed(report: Report, *, page_url: str, feed_url: str) -> bytes:
     for incident, update in said[:ITEMS]:
         item = Xml.SubElement(channel, "item")
         Xml.SubElement(item, "title").text = f"{words.STAGES[update.stage]}: {incident.title}"
-        Xml.SubElement(item, "description").text = f"{update.body}\n\n{_about(incident)}"
+        # Readers take a description for HTML, once they have read the XML; what operators write is text.
+        text = escape(f"{update.body}\n\n{_about(incident)}", quote=False)
+        Xml.SubElement(item, "description").text = text.replace("\n", "<br>\n")
         Xml.SubElement(item, "link").text = f"{page_url}#{incident.id}"
         Xml.SubElement(item, "guid", isPermaLink="false").text = update.id
         Xml.SubElement(item, "pubDate").text = _date(update.at)
