@@ -18,6 +18,7 @@ from namaskah.verifications.reuse import reuse
 from namaskah.verifications.start import Purchase, StartRequest
 from namaskah.wallet.check import check
 from tests.factories import VAULT, buy, customer, own_numbers, sms
+from tests.figures import Growth
 from tests.verifications.shown import shown
 
 _START = """
@@ -68,6 +69,15 @@ async def test_one_key_means_another_thing_to_another_account_and_in_the_test_mo
     test = await customer(database, livemode=False)
     ids.add(shown(await buy(database, test, "test_success", idempotency_key="k", fingerprint=b"f")).id)
     assert len(ids) == 3
+
+
+async def test_a_refusal_that_is_told_again_counts_once(database):
+    who = await customer(database, livemode=False)
+    refusals = Growth("namaskah_verification_refusals_total", mode="test", code="no_numbers")
+    for _ in range(2):
+        with pytest.raises(errors.NoNumbers):
+            await buy(database, who, "test_no_numbers", idempotency_key="k", fingerprint=b"f")
+    assert refusals() == 1
 
 
 async def test_the_replay_is_the_answer_of_then_not_of_now(database):

@@ -39,6 +39,8 @@ class NamaskahError(Exception):
         self.charged = charged
         self.retry_after = retry_after
         self.fields = fields
+        # What an earlier request was told, told again: it did not happen twice.
+        self.replayed = False
         super().__init__(self.detail)
 
     @classmethod

@@ -68,7 +68,8 @@ async def start(db: Database, *, purchase: Purchase, providers: Providers, vault
     try:
         return await _bought(db, purchase=purchase, providers=providers, vault=vault)
     except NamaskahError as refusal:
-        metrics.REFUSALS.labels(metrics.mode(purchase.principal.livemode), refusal.code).inc()
+        if not refusal.replayed:
+            metrics.REFUSALS.labels(metrics.mode(purchase.principal.livemode), refusal.code).inc()
         raise
 
 
@@ -117,10 +118,12 @@ def _settled(purchase: Purchase, row: Any, vault: Vault) -> Answer:
     if outcome == "replayed" and row["status"] == 201:
         return Answer(opened(row["body"], vault), 201, replayed=True)
     request = purchase.request
-    raise refused(
+    refusal = refused(
         row["body"] if outcome == "replayed" else outcome,
         service=request.service, country=request.country, price=row["price"], available=row["available"],
     )  # fmt: skip
+    refusal.replayed = outcome == "replayed"
+    raise refusal
 
 
 async def _from_upstreams(db: Database, *, purchase: Purchase, routes: list[Provider], vault: Vault) -> Answer:
