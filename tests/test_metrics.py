@@ -1,7 +1,9 @@
 """/metrics of a whole instance: who may read it, that nothing is lost when a process is killed, that series stay few."""
 
+import contextlib
 import os
 import signal
+import socket
 import urllib.request
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from namaskah.app import Application
 from namaskah.core import metrics
+from namaskah.core.exposition import allowed_networks
+from namaskah.core.metrics_port import MetricsPort
 from namaskah.core.settings import Settings
 from tests.cli.served import Served, wait_for
 from tests.figures import value_of
@@ -138,9 +142,6 @@ def web_process(served: Served) -> int:
 
 
 async def test_a_worker_alone_answers_on_its_own_port(tmp_path: Path):
-    from namaskah.core.exposition import allowed_networks
-    from namaskah.core.metrics_port import MetricsPort
-
     port = MetricsPort("127.0.0.1", 0, allowed_networks("127.0.0.1"))
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port.port}") as client:
@@ -154,3 +155,16 @@ async def test_a_worker_alone_answers_on_its_own_port(tmp_path: Path):
             assert (await client.get("/metrics")).status_code == 403
     finally:
         refusing.close()
+
+
+@pytest.mark.parametrize("silent", ["127.0.0.1", "127.0.0.9"])
+async def test_who_says_nothing_at_a_worker_s_port_keeps_nobody_from_the_figures(silent):
+    port = MetricsPort("127.0.0.1", 0, allowed_networks("127.0.0.1"))
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port.port), source_address=(silent, 0)))
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port.port}", timeout=5) as client:
+                assert (await client.get("/metrics")).status_code == 200
+    finally:
+        port.close()
