@@ -166,7 +166,7 @@ def test_a_value_that_is_missing_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "prometheus.yml").exists()
 
 
-@pytest.mark.parametrize("value", ['a" b', "a\\b", "${HOME}"])
+@pytest.mark.parametrize("value", ['a" b', "a\\b", "${HOME}", "a\nb: c"])
 def test_a_value_that_would_break_out_of_its_place_is_refused(tmp_path: Path, value: str) -> None:
     refused = render(tmp_path, example_values(RUNBOOKS_URL=value))
     assert refused.returncode != 0
