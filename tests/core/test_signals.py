@@ -54,6 +54,21 @@ async def test_a_connection_that_dies_is_noticed_within_a_second_and_made_again(
     await until(lambda: signals.heard)
 
 
+async def test_a_mistake_of_ours_does_not_end_the_listening(signals, database, db):
+    mistakes = [ZeroDivisionError()]
+
+    def mistaken() -> None:
+        if mistakes:
+            raise mistakes.pop()
+
+    signals.on_reset(mistaken)
+    await db.fetch(_CUT)
+    await until(lambda: not mistakes)
+    await until(lambda: signals.healthy)
+    await database.signal("namaskah_keys", "again")
+    await until(lambda: signals.heard)
+
+
 async def test_without_a_server_it_goes_on_without_being_healthy(monkeypatch):
     lonely = Signals("postgresql://nobody@127.0.0.1:9/nothing")
 

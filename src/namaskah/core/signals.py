@@ -65,9 +65,12 @@ class Signals:
         while True:
             try:
                 await self._listen()
-            except DATABASE_ERRORS as error:
+            except Exception as error:  # whatever it is, nobody else would begin to listen again
                 # Counted here too, so that a database that is away is seen when nobody asks for anything.
-                count_error(error)
+                if isinstance(error, DATABASE_ERRORS):
+                    count_error(error)
+                else:
+                    _log.error("signals_broken", error=type(error).__name__)
                 if self._ready.is_set():
                     _log.warning("signals_lost", error=type(error).__name__)
                     pause = 0.05
