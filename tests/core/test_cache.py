@@ -268,6 +268,22 @@ async def test_a_bridge_ends_after_half_a_second(clock: Clock) -> None:
     assert await waiting == "made 2"
 
 
+async def test_what_was_forgotten_while_a_change_came_is_not_made_again_and_again() -> None:
+    number = [1]
+    values, make = cache(BRIDGED, generation=lambda: number[0]), Maker()
+    make.go_on.clear()
+    waiting = asyncio.create_task(values.get(KEY, make))
+    await settled(lambda: make.asked == 1)
+    number[0] = 2
+    values.forget(KEY)
+    make.go_on.set()
+    await waiting
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert make.asked == 1
+    await values.stop()
+
+
 async def test_what_a_change_left_behind_ends_with_the_cache() -> None:
     number = [1]
     values, make = cache(generation=lambda: number[0]), Maker()

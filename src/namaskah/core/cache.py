@@ -266,7 +266,7 @@ class Cache(Generic[T]):
                     await asyncio.sleep(held.made_at + PAUSE_SECONDS - monotonic())
                     flight.generation = self._generation()
                 flight.found.set_result(await self._bring(flight, key, make, spent))
-                if not self._life.bridge or flight.generation == self._generation():
+                if not self._life.bridge or not flight.wanted or flight.generation == self._generation():
                     return
                 flight.found = asyncio.get_running_loop().create_future()
         except Exception as error:
