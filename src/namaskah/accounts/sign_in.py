@@ -4,6 +4,7 @@ Neither the text nor the time of a refusal tells whether the account exists: unk
 hashed and refused exactly like wrong passwords.
 """
 
+import contextlib
 from typing import Final
 
 import structlog
@@ -63,7 +64,9 @@ async def _checked(db: Db, email: str, password: str, address: str, user_agent: 
     if user.disabled_at is not None:
         raise AccountDisabled()
     if is_outdated(stored):
-        await db.execute(RENEW_HASH, user.id, await hash_password(password), stored)
+        # When too many wait, the next sign-in renews it: this one was right.
+        with contextlib.suppress(SignInBusy):
+            await db.execute(RENEW_HASH, user.id, await hash_password(password), stored)
     token = await open_session(db, user_id=user.id, user_agent=user_agent, days=session_days)
     _log.info("signed_in", user_id=user.id)
     return user, token
