@@ -50,7 +50,7 @@ def test_figures_times_and_ids_stay():
 
 
 _PROGRAM = """
-import logging, sys, structlog
+import asyncio, gc, logging, sys, structlog
 from namaskah.core.logs import configure
 configure(sys.argv[1], level="DEBUG")
 structlog.get_logger().debug("bought", number="+12025550123", note="for someone@example.com")
@@ -60,15 +60,24 @@ try:
 except ValueError:
     structlog.get_logger().exception("broken")
     logging.getLogger("library").exception("broken too")
+
+async def forgotten():
+    async def fails():
+        raise LookupError("your word is marmalade")
+    asyncio.get_running_loop().create_task(fails())
+    await asyncio.sleep(0)
+
+asyncio.run(forgotten())
+gc.collect()
 """
 
 
 @pytest.mark.parametrize("style", ["json", "pretty"])
 def test_a_whole_process_writes_nothing_private_libraries_and_tracebacks_included(style):
     done = subprocess.run([sys.executable, "-c", _PROGRAM, style], capture_output=True, text=True, check=True)
-    for private in ("5550123", "someone@example.com", "nmk_live_aB3dE6"):
+    for private in ("5550123", "someone@example.com", "nmk_live_aB3dE6", "marmalade"):
         assert private not in done.stderr + done.stdout
-    for kept in ("bought", "GET /x", "broken", "broken too", "ValueError"):
+    for kept in ("bought", "GET /x", "broken", "broken too", "ValueError", "LookupError"):
         assert kept in done.stderr
     if style == "json":
         assert all("level" in json.loads(line) for line in done.stderr.strip().splitlines())

@@ -56,6 +56,15 @@ def test_all_spans_arrive_with_who_sent_them(monkeypatch: pytest.MonkeyPatch) ->
     assert (resource["deployment.environment.name"], resource["namaskah.role"]) == ("test", "web")
 
 
+def test_a_span_that_cannot_be_written_down_keeps_no_other_from_being_sent() -> None:
+    with receiving() as received:
+        opened = sink(received.url)
+        opened.ended(span(a=None), time.time_ns(), None)
+        opened.ended(span(place=1), time.time_ns(), None)
+        opened.close()
+        assert [one["attributes"].get("place") for one in received.spans] == [1]
+
+
 def test_a_collector_that_never_answers_holds_up_nobody() -> None:
     with black_hole() as port:
         opened = sink(f"http://127.0.0.1:{port}")

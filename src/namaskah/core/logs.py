@@ -5,6 +5,7 @@ What may be logged is decided where it is logged; the processor below is the sec
 
 import logging
 import sys
+import traceback
 from typing import Literal
 
 import structlog
@@ -19,6 +20,20 @@ def name_the_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     span = current_span.get()
     if span is not None and span.live is not None:
         event["trace_id"] = f"{span.trace_id:032x}"
+    return event
+
+
+def show_only_where(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """An exception as its class and the places it went through, because its text may quote a message.
+
+    asyncio writes an exception's repr into its own message, on the lines after the first.
+    """
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        event["stack"] = "".join(traceback.format_tb(error.__traceback__))
+        event["event"] = str(event.get("event", "")).partition("\n")[0]
     return event
 
 
@@ -39,7 +54,7 @@ def configure(style: Literal["json", "pretty"], *, level: str = "INFO") -> None:
         name_the_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        show_only_where,
         remove_personal_data,
     ]
     renderer: structlog.typing.Processor = (

@@ -5,6 +5,7 @@ certificates and retries; its SDK's spans and batches cost three times as much a
 (docs/tracing.md). A collector that is away costs a request nothing: the queue is bounded, and its oldest spans are dropped.
 """
 
+import contextlib
 import logging
 import os
 import socket
@@ -99,7 +100,8 @@ class OtlpSink:
     def _send(self, batch: list[tuple[Span, int]]) -> bool:
         spans = []
         for place, (span, ended_ns) in enumerate(batch):
-            spans.append(b"\x12" + _sized(encoded(span, ended_ns)))
+            with contextlib.suppress(Exception):  # one that cannot be written down must not keep the others here
+                spans.append(b"\x12" + _sized(encoded(span, ended_ns)))
             if place % _AT_A_TIME == 0:
                 time.sleep(0)  # requests wait for the interpreter meanwhile
         # An ExportTraceServiceRequest: one resource, in it one scope, in it the spans.
