@@ -1,5 +1,6 @@
 """Old orders leave, and the money is proved as before: what is archived, what stays, who may, and what a crash leaves."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -7,7 +8,7 @@ import pytest
 
 from namaskah.core.batches import Pace
 from namaskah.core.db import Database, DatabaseGone
-from namaskah.verifications.archive import archive_orders, count_orders
+from namaskah.verifications.archive import archive_orders, archive_wallet, count_orders
 from namaskah.verifications.cancel import cancel
 from namaskah.verifications.errors import VerificationNotFound
 from namaskah.verifications.queries import history, read
@@ -321,3 +322,22 @@ async def test_buying_goes_on_while_old_orders_leave(database, owner, db):
         assert report.ok, report.findings
     assert (await archiving).orders == 30
     await proved(database)
+
+
+async def test_many_damaged_orders_of_one_instant_do_not_keep_the_later_ones(database, db, owner):
+    who = await customer(database)
+    await own_numbers(database, 7)
+    orders = [await cancelled(database, who) for _ in range(7)]
+    await age(db, 200, *orders)
+    damaged = [order.id for order in orders[:6]]
+    await db.execute(
+        "UPDATE verifications SET created_at = $2, price_micros = price_micros + 1 WHERE id = ANY ($1)",
+        damaged,
+        NOW - timedelta(days=300),
+    )
+    async with asyncio.timeout(20):
+        found = await archive_wallet(
+            owner, user_id=who.user_id, livemode=True, before=BEFORE, pace=Pace(first=5, least=5, most=5)
+        )
+    assert found == (1, 0)
+    assert await db.fetchval("SELECT count(*) FROM verifications") == 6
