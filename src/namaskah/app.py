@@ -157,7 +157,7 @@ class Application(FastAPI):
                 if self.settings.run_worker:
                     await prepare_database(url)
                 self._platform = await Platform.open(self.settings, url)
-                self._vitals = Vitals("web", self._platform.db, self._platform.hub)
+                self._vitals = Vitals("web", self._platform.db, self._platform.hub, self._platform.signals)
                 self._vitals.start()
             except DatabaseGone:
                 _log.warning("database_awaited")

@@ -30,8 +30,10 @@ def few_files():
 
 
 async def test_the_other_figures_are_told_when_no_file_is_left(database, few_files):
-    Vitals("worker", database, Hub(database, Signals(""))).tell(0.125, open_files())
+    silent = Signals("")
+    Vitals("worker", database, Hub(database, silent), silent).tell(0.125, open_files())
     assert value_of("namaskah_event_loop_lag_seconds", role="worker") == 0.125
+    assert value_of("namaskah_db_up") == 0
     assert few_files - 20 <= value_of("namaskah_process_open_fds", role="worker") <= few_files
 
 

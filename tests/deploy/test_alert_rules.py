@@ -108,3 +108,26 @@ def test_the_three_required_alerts_are_as_required(alert: str, window: str, thre
     assert rule["labels"]["notify"] == notified
     # The time is that of the window: nobody has to wait for it twice.
     assert "for" not in rule
+
+
+def test_up_is_who_answers_and_hears_the_database(tmp_path: Path) -> None:
+    """Four minutes as promtool plays them: well, without the database, out of reach, and well at one of two instances."""
+    recording = [rule for rule in rules() if rule.get("record") == "namaskah:up:any"]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "up", "rules": recording}]}))
+    series = {
+        'up{job="namaskah", instance="a"}': "1 1 0 0",
+        'namaskah_db_up{job="namaskah", instance="a"}': "1 0 _ _",
+        'up{job="namaskah", instance="b"}': "_ _ _ 1",
+        'namaskah_db_up{job="namaskah", instance="b"}': "_ _ _ 1",
+    }
+    asked = [
+        {"expr": "namaskah:up:any", "eval_time": f"{minute}m", "exp_samples": [{"labels": "namaskah:up:any", "value": value}]}
+        for minute, value in enumerate((1, 0, 0, 1))
+    ]
+    played = {"name": "up", "interval": "1m", "promql_expr_test": asked}
+    played["input_series"] = [{"series": name, "values": values} for name, values in series.items()]
+    (tmp_path / "test.yml").write_text(json.dumps({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [played]}))
+    ended = subprocess.run(
+        [program("promtool"), "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr

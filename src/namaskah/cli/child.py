@@ -142,7 +142,7 @@ async def _work(settings: "Settings", url: str, report: int) -> None:
             # A database that is away is no reason to die: it comes back, and ending would look like a crash.
             await asyncio.sleep(0.5)
             continue
-        vitals = Vitals("worker", platform.db, platform.hub)
+        vitals = Vitals("worker", platform.db, platform.hub, platform.signals)
         vitals.start()
         port = None
         try:

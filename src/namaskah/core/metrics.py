@@ -48,6 +48,7 @@ DB_POOL_WAIT: Final = Histogram("namaskah_db_pool_wait_seconds", "How long those
 DB_SERVER_CONNECTIONS: Final = Gauge(
     "namaskah_db_server_connections", "Connections at the server, of everybody.", ("state",), multiprocess_mode=_READ
 )
+DB_UP: Final = Gauge("namaskah_db_up", "1 while the database is heard.", multiprocess_mode="livemax")
 DB_SIZE: Final = Gauge("namaskah_db_size_bytes", "Size of the database.", multiprocess_mode=_READ)
 
 CACHE_REQUESTS: Final = Counter("namaskah_cache_requests_total", "Where a cached value came from.", ("cache", "result"))

@@ -12,6 +12,7 @@ from namaskah import __version__
 from namaskah.core import metrics
 from namaskah.core.db import Database
 from namaskah.core.events import Hub
+from namaskah.core.signals import Signals
 
 EVERY_SECONDS: Final = 5.0
 # How often the loop is asked how late it is.
@@ -24,8 +25,9 @@ _log = structlog.get_logger()
 class Vitals:
     """The figures of one process. `start` begins to tell them, `stop` ends it."""
 
-    def __init__(self, role: Role, db: Database, hub: Hub) -> None:
+    def __init__(self, role: Role, db: Database, hub: Hub, signals: Signals) -> None:
         self._role = role
+        self._signals = signals
         self._db = db
         self._hub = hub
         self._cpu = 0.0
@@ -57,6 +59,7 @@ class Vitals:
         metrics.DB_POOL.labels("busy").set(self._db.pool.busy)
         metrics.DB_POOL.labels("free").set(self._db.pool.free)
         metrics.DB_POOL_WAITING.set(self._db.pool.waiting)
+        metrics.DB_UP.set(float(self._signals.healthy))
         try:
             metrics.MEMORY.labels(self._role).set(_resident_bytes())
         except OSError as error:
