@@ -47,8 +47,9 @@ def test_names_without_end_make_no_series_without_end(monkeypatch):
 
 async def test_a_failure_is_counted_by_its_kind(database):
     server, integrity, refused = (Growth("namaskah_db_errors_total", kind=kind) for kind in ("server", "integrity", "P0"))
-    with pytest.raises(asyncpg.UndefinedTableError):
+    with structlog.testing.capture_logs() as logged, pytest.raises(asyncpg.UndefinedTableError):
         await database.fetch("SELECT * FROM no_such_table")
+    assert [(line["statement"], line["sqlstate"]) for line in logged] == [("select_no_such_table", "42P01")]
     with pytest.raises(asyncpg.UniqueViolationError):
         await database.execute("INSERT INTO schema_state VALUES ('release', 'x')")
     with pytest.raises(asyncpg.PostgresError):

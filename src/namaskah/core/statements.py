@@ -102,11 +102,11 @@ class Statements:
         return found
 
 
-def count_error(error: BaseException) -> None:
-    """Adds a failure to the metrics. Refusals by our own functions (NMxxx) are answers, and no failures."""
+def count_error(error: BaseException) -> str | None:
+    """Adds a failure to the metrics; answers its kind. Refusals by our own functions (NMxxx) are answers, and none."""
     state = getattr(error, "sqlstate", None) or ""
     if state.startswith(("NM", "P0")):
-        return
+        return None
     if isinstance(error, TimeoutError):
         kind = "timeout"
     elif isinstance(error, GONE):
@@ -114,6 +114,7 @@ def count_error(error: BaseException) -> None:
     else:
         kind = {"23": "integrity", "40": "conflict", "55": "lock", "57": "cancelled", "53": "resources"}.get(state[:2], "server")
     metrics.DB_ERRORS.labels(kind).inc()
+    return kind
 
 
 class Measured:
@@ -145,8 +146,16 @@ class Measured:
         if seconds > Statements.slow_seconds and self._sql is not TRANSACTION:
             _tell_slow(known.name, seconds, record)
         if error is not None and isinstance(error, DATABASE_ERRORS):
-            count_error(error)
+            _tell_failed(known.name, count_error(error), error, record)
             _raise_gone(error)
+
+
+def _tell_failed(name: str, kind: str | None, error: BaseException, record: Any) -> None:
+    """A mistake of ours is found by its statement. A lost server is told of once, by who lost it, and not by each request."""
+    if kind not in (None, "gone", "timeout"):
+        state = getattr(error, "sqlstate", None)
+        request_id = None if record is None else record.request_id.decode()
+        _log.warning("statement_failed", statement=name, kind=kind, sqlstate=state, request_id=request_id)
 
 
 def _tell_slow(name: str, seconds: float, record: Any) -> None:
