@@ -41,6 +41,9 @@ OPEN = 100_000
 
 def main() -> int:
     """Measures all rows; 1 when a target is missed."""
+    if len(sys.argv) > 1:
+        print(f"{__doc__}\n\nIt takes no arguments. Rows: {', '.join(ROWS)}.", file=sys.stderr)
+        return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2
     scale = int(os.environ.get("SCALE", "300000").replace("_", ""))
     wanted = [row for row in os.environ.get("ROWS", ",".join(ROWS)).split(",") if row]
     if unknown := set(wanted) - set(ROWS):

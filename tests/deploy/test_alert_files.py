@@ -5,6 +5,7 @@ import json
 import re
 import stat
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.utils import floatToGoString
 
 from namaskah.core import metrics
+from tests.architecture.source import ROOT
 from tests.deploy.monitoring import (
     FOLDER,
     RUNBOOKS,
@@ -313,3 +315,16 @@ def test_the_values_of_the_example_are_right_for_the_compose_file() -> None:
         assert f"./{name}:{values['CONFIGURATION']}/{name}:ro" in services["prometheus"]["volumes"]
     assert f"./secrets:{values['SECRETS']}:ro" in services["alertmanager"]["volumes"]
     assert values["ALERTMANAGER"] == "alertmanager:9093"
+
+
+def test_the_log_that_a_runbook_looks_into_is_that_of_a_unit_that_we_deliver() -> None:
+    units = [unit.name.replace("@", "@1") for unit in (ROOT / "deploy/systemd").glob("*.service")]
+    named = {
+        name
+        for runbook in (ROOT / "docs/runbooks").glob("*.md")
+        for name in re.findall(r"journalctl -u '?([^\s'`]+)", runbook.read_text())
+    }
+    assert named
+    assert [name for name in named if not any(fnmatch(unit, f"{name}*") for unit in units)] == []
+    # A name without a pattern is the whole name of a unit.
+    assert [name for name in named if "*" not in name and f"{name}.service" not in units] == []

@@ -97,6 +97,12 @@ async def test_dead_and_overdue_jobs_and_unhandled_messages_are_told(database, d
     assert 40 <= value_of("namaskah_messages_unhandled_age_seconds") < 100
 
 
+async def test_nothing_due_has_waited_no_time(database, db, figures):
+    await db.execute("INSERT INTO jobs (kind, due_at) VALUES ('provider_cancel', now() + interval '1 minute')")
+    await figures.tell_due()
+    assert value_of("namaskah_job_queue_age_seconds") == 0
+
+
 async def test_an_upstream_that_is_down_is_told_and_holds_up_no_other(database, tmp_path):
     providers = Providers([Upstream("closed", ProviderError("down")), Upstream("open", 12_500_000)])
     await Figures(database, providers, data_dir=tmp_path, public_url="").tell_due()

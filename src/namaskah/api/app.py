@@ -165,7 +165,7 @@ class ApiApp:
     def _report(self, error: NamaskahError, call: Call) -> None:
         # What the sandbox plays is no trouble of ours; who asks is not known yet when the database is away.
         if error.status >= 500 and (call.principal.livemode or not call.principal.user_id):
-            error_reports.report(error, operation=call.operation_id, code=error.code)
+            error_reports.report(error, operation=call.operation_id, error_code=error.code)
 
     def _unforeseen(self, call: Call, operation: Operation | None, error: Exception) -> NamaskahError:
         return unexpected(

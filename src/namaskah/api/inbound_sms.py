@@ -43,7 +43,7 @@ class InboundSms:
         try:
             reply = await self._answer(call, receive)
         except NamaskahError as error:
-            error_reports.report(error, operation=call.operation_id, code=error.code)
+            error_reports.report(error, operation=call.operation_id, error_code=error.code)
             allow = ((b"allow", b"POST"),) if error.status == 405 else ()
             reply = reply_of(error, request_id=call.request_id, headers=allow)
         except ClientGone:

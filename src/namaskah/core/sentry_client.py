@@ -5,6 +5,7 @@ to the server, so at most TRACES_A_SECOND go out of each process, whatever the s
 """
 
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -61,6 +62,8 @@ def start_sentry(settings: Settings, *, role: str) -> None:
     dsn = settings.sentry_dsn
     plain = [(owner, name, getattr(owner, name)) for owner, name in _WATCHED]
     around = Starlette.__call__
+    # A Sentry that is away would be told of at each attempt, several times a second.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     sentry_sdk.init(
         dsn=dsn.get_secret_value() if dsn is not None else None,
         environment=settings.environment,

@@ -34,8 +34,8 @@ LATERAL (SELECT * FROM ledger_checks WHERE kind = k.kind ORDER BY id DESC LIMIT 
 _JOBS: Final = """
 SELECT kind, count(*) FILTER (WHERE dead_at IS NULL AND due_at <= clock_timestamp()) AS waiting,
        count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead,
-       coalesce(max(extract(epoch FROM clock_timestamp() - due_at))
-           FILTER (WHERE dead_at IS NULL AND (locked_until IS NULL OR locked_until < clock_timestamp())), 0)::float8 AS age
+       coalesce(max(extract(epoch FROM clock_timestamp() - due_at)) FILTER (WHERE dead_at IS NULL AND due_at <= clock_timestamp()
+           AND (locked_until IS NULL OR locked_until < clock_timestamp())), 0)::float8 AS age
 FROM jobs GROUP BY kind
 """
 _QUEUES: Final = """

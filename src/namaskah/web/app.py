@@ -95,7 +95,7 @@ class WebApp:
                 visit.user = await user_of(visit.platform.db, visit.token)
             return await _of_route(visit, routes, route)
         except NamaskahError as error:
-            error_reports.report(error, code=error.code)
+            error_reports.report(error, error_code=error.code)
             return error_page(visit, error, back=back)
         except ClientGone:
             raise
