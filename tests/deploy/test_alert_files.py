@@ -17,7 +17,6 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.utils import floatToGoString
 
 from namaskah.core import metrics
-from tests.architecture.source import ROOT
 from tests.deploy.monitoring import (
     FOLDER,
     RUNBOOKS,
