@@ -16,7 +16,7 @@ from namaskah.core import metrics
 from namaskah.core.observed import RequestRecord, current_request
 
 # All calls of one request together.
-CALL_SECONDS: Final = 0.05
+CALL_SECONDS: Final = 0.04
 # What no request waits for may take longer: connecting, writing, asking whether the server lives.
 QUIET_SECONDS: Final = 0.5
 PROBE_SECONDS: Final = 1.0
