@@ -15,8 +15,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from namaskah.app import Application
 from namaskah.core import metrics
-from namaskah.core.exposition import allowed_networks
 from namaskah.core.metrics_port import MetricsPort
+from namaskah.core.metrics_readers import allowed_networks
 from namaskah.core.settings import Settings
 from tests.cli.served import Served, wait_for
 from tests.figures import value_of

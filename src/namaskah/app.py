@@ -25,9 +25,10 @@ from namaskah.api.inbound_sms import InboundSms
 from namaskah.core import error_reports, telemetry
 from namaskah.core.db import DatabaseGone
 from namaskah.core.embedded import EmbeddedPostgres
-from namaskah.core.exposition import CONTENT_TYPE, allowed_networks, exposition, may_read
+from namaskah.core.exposition import CONTENT_TYPE, exposition
 from namaskah.core.health import health
 from namaskah.core.logs import configure
+from namaskah.core.metrics_readers import allowed_networks, may_read
 from namaskah.core.observed import Observed, current_request
 from namaskah.core.settings import Settings, load_settings
 from namaskah.core.vitals import Vitals

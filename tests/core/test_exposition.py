@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from namaskah.core.exposition import allowed_networks, may_read
 from namaskah.core.metrics_folder import make_folder, remove_folder
+from namaskah.core.metrics_readers import allowed_networks, may_read
 from tests.figures import value_of
 
 # A process that counts, observes and sets a gauge; it ends when it is told to, so that files of the living exist too.

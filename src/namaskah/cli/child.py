@@ -127,8 +127,8 @@ def _serve_web(settings: "Settings", listener: int, report: int) -> None:
 async def _work(settings: "Settings", url: str, report: int) -> None:
     from namaskah.core import telemetry
     from namaskah.core.errors import Unavailable
-    from namaskah.core.exposition import allowed_networks
     from namaskah.core.metrics_port import MetricsPort
+    from namaskah.core.metrics_readers import allowed_networks
     from namaskah.core.vitals import Vitals
     from namaskah.platform import Platform
     from namaskah.worker import Worker

@@ -1,4 +1,4 @@
-"""`/metrics`: the text that Prometheus reads, for all processes of this instance, and who may read it.
+"""`/metrics`: the text that Prometheus reads, for all processes of this instance.
 
 Under `namaskah serve` the values lie in one file a process. Those of ended processes stay, so that no count is lost, and
 are put together when there are many; only their gauges go, because what an ended process holds is nothing.
@@ -7,8 +7,7 @@ are put together when there are many; only their gauges go, because what an ende
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,6 @@ _Collector: Any = multiprocess.MultiProcessCollector
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 # Each ended process leaves three files; so many are read one by one before they are put together.
 _MOST_LEFT: Final = 32
-Network = IPv4Network | IPv6Network
 
 
 def exposition() -> bytes:
@@ -35,21 +33,6 @@ def exposition() -> bytes:
         registry = CollectorRegistry()
         _Collector(registry, path=folder)
         return generate_latest(registry)
-
-
-def allowed_networks(text: str) -> tuple[Network, ...]:
-    """What METRICS_ALLOW says. Raises ValueError for what is no address or network."""
-    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
-
-
-def may_read(address: str, allowed: Iterable[Network]) -> bool:
-    """Whether a client of this address may read the metrics."""
-    try:
-        client = ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(client, "ipv4_mapped", None) or client
-    return any(mapped in network for network in allowed)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from namaskah.core.exposition import CONTENT_TYPE, Network, exposition, may_read
+from namaskah.core.exposition import CONTENT_TYPE, exposition
+from namaskah.core.metrics_readers import Network, may_read
 
 _FORBIDDEN: Final = b"HTTP/1.0 403 Forbidden\r\ncontent-length: 0\r\n\r\n"
 

@@ -40,14 +40,13 @@ def new_request_id() -> bytes:
 class RequestRecord:
     """One request as it is measured. The surface that answers it fills in `surface` and `route` (a template, never a path).
 
-    `waited` are seconds that do not count as processing. `cache` is "", "hit" or "miss". `trace` belongs to the tracer.
+    `waited` are seconds that do not count as processing. `cache` is "", "hit" or "miss".
     """
 
     __slots__ = (
         "cache",
         "db_seconds",
         "db_statements",
-        "debug",
         "headers",
         "method",
         "request_id",
@@ -55,7 +54,6 @@ class RequestRecord:
         "started",
         "status",
         "surface",
-        "trace",
         "waited",
     )
 
@@ -73,8 +71,6 @@ class RequestRecord:
         self.db_seconds = 0.0
         self.db_statements = 0
         self.cache = ""
-        self.debug = False
-        self.trace: Any = None
 
     def seconds(self) -> float:
         """The processing time so far."""
@@ -124,8 +120,6 @@ class Observed:
 
     async def _traced(self, opened: tracing.OpenSpan, record: RequestRecord, scope: Scope, receive: Receive, send: Send) -> None:
         with opened as span:
-            record.trace = span
-            record.debug = tracing.is_debugged(record.headers)
             try:
                 await self._app(scope, receive, send)
             finally:

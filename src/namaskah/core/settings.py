@@ -9,12 +9,13 @@ import os
 import re
 import secrets
 from functools import cached_property
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from namaskah.core.metrics_readers import allowed_networks
 
 Environment = Literal["development", "staging", "production", "test"]
 _DSN = re.compile(r"(?:https?://[^\s@/]+@[^\s@]+/\w+)?")
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
             except ValueError:
                 raise ValueError("NAMASKAH_SECRET_KEY must be 32 bytes in hex: `openssl rand -hex 32`") from None
         try:
-            [ip_network(part.strip(), strict=False) for part in self.metrics_allow.split(",") if part.strip()]
+            allowed_networks(self.metrics_allow)
         except ValueError as error:
             raise ValueError(f"METRICS_ALLOW must be addresses or networks with commas between: {error}") from None
         if self.idempotency_days > self.number_mask_days:

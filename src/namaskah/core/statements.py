@@ -7,7 +7,7 @@ of the code, so there are as many names as statements. Arguments are never looke
 import re
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import asyncpg
 import structlog
@@ -85,8 +85,8 @@ class Statements:
     slow_seconds = 0.05
     # When the server last answered anything (perf_counter), by which a server that hangs is told from one that is slow.
     answered_at = 0.0
-    _known: dict[str, _Known] = {}  # noqa: RUF012
-    _named: dict[str, _Known] = {}  # noqa: RUF012
+    _known: ClassVar[dict[str, _Known]] = {}
+    _named: ClassVar[dict[str, _Known]] = {}
 
     @classmethod
     def known(cls, sql: str) -> _Known:

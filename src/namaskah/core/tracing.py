@@ -123,11 +123,6 @@ def begin_request(path: str, headers: Mapping[bytes, bytes]) -> "OpenSpan | None
     return OpenSpan(tracer, span, None)
 
 
-def is_debugged(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the operators' debug header is there and right."""
-    return _tracer is not None and _tracer.is_debugged(headers)
-
-
 @contextlib.contextmanager
 def inside(name: str, kind: Kind, attributes: Attributes) -> Iterator[Span | None]:
     """A part of what is being traced; nothing when nothing is."""
